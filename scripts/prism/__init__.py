@@ -1,0 +1,1 @@
+"""Prism measures what compatibility metadata buys a scheduler."""

@@ -1,0 +1,105 @@
+"""How far the models' probabilities can be believed."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from prism.figures.curves import ratio
+from prism.figures.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    PURPLE,
+    VERMILLION,
+    count,
+    lay_out,
+    looks,
+    new_figure,
+    say,
+)
+from prism.measures import BINS, brier, calibration_error, log_loss
+
+COLOURS = (BLUE, VERMILLION, GREEN, PURPLE)
+NORMAL_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
+
+
+@looks()
+def plot_calibration(predictions: pa.Table, metrics: pa.Table) -> Figure:
+    """Probabilities predicted out of fold against what happened, and each package's log loss.
+
+    Left, success by predicted probability in bins of equal width over the builds of all packages,
+    with 95 % Wilson intervals, and the number of builds in each bin beneath. Right, the log loss
+    of each package's model against that of the success rate alone.
+
+    Parameters
+    ----------
+    predictions, metrics : pyarrow.Table
+        The tables of these names.
+    """
+    figure = new_figure(5.2, headline(metrics))
+    left, right = figure.subfigures(1, 2, width_ratios=[1, 1])
+    top, bottom = left.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    models = sorted(set(predictions["model"].to_pylist()))
+    for model, colour in zip(models, COLOURS, strict=False):
+        of_model = predictions.filter(pc.equal(predictions["model"], model))
+        _draw_reliability(top, bottom, of_model, model, colour)
+    _finish_reliability(top, bottom, bool(models))
+    _draw_packages(right.subplots(), metrics)
+    return lay_out(figure)
+
+
+def headline(metrics: pa.Table) -> str:
+    """In how many packages the models beat the success rate alone, in a sentence."""
+    loss, baseline, _ = measured(metrics)
+    if not len(loss):
+        return "No package has enough builds of both outcomes to measure its model"
+    models = count(len(loss), "model")
+    return (
+        f"{count(np.sum(loss < baseline))} of {models} predict better out of fold than "
+        "the success rate alone (log loss)"
+    )
+
+
+def measured(metrics: pa.Table) -> tuple[np.ndarray, np.ndarray, pa.Table]:
+    """Log loss, its baseline and the rows, of the models that were measured."""
+    there = metrics.filter(pc.is_valid(metrics["log_loss"]))
+    return there["log_loss"].to_numpy(), there["baseline_log_loss"].to_numpy(), there
+
+
+def wilson(successes: np.ndarray, builds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of the 95 % interval of a share (Wilson, J. Am. Stat. Assoc. 22, 1927).
+
+    Parameters
+    ----------
+    successes, builds : ndarray
+        The latter above 0.
+    """
+    share, square = successes / builds, NORMAL_95**2
+    centre = (share + square / (2 * builds)) / (1 + square / builds)
+    half = np.sqrt(share * (1 - share) / builds + square / (4 * builds**2))
+    half *= NORMAL_95 / (1 + square / builds)
+    return np.clip(centre - half, 0, share), np.clip(centre + half, share, 1)
+
+
+def _draw_reliability(
+    top: Axes, bottom: Axes, predictions: pa.Table, model: str, colour: str
+) -> None:
+    success = predictions["success"].to_numpy(zero_copy_only=False)
+    probability, baseline = (predictions[name].to_numpy() for name in ("probability", "baseline"))
+    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
+    builds = np.bincount(bins, minlength=BINS)
+    predicted = ratio(np.bincount(bins, probability, BINS), builds)
+    successes = np.bincount(bins, success, BINS)
+    full = builds > 0
+    share = successes[full] / builds[full]
+    low, high = wilson(successes[full], builds[full])
+    values = [
+        f"{name} {rule(success, probability):.3f} ({rule(success, baseline):.3f})"
+        for name, rule in (("log loss", log_loss), ("Brier", brier), ("ECE", calibration_error))
+    ]
+    top.errorbar(predicted[full], share, [share - low, high - share], fmt="o-", color=colour,
+                 markersize=4, elinewidth=1, capsize=2,
+                 label="\n".join([model.replace("_", " "), *values]))  # fmt: skip
+    bottom.stairs(builds, np.linspace(0, 1, BINS + 1), color=colour, fill=True, alpha=0.6)

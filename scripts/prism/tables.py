@@ -1,0 +1,216 @@
+"""The schema of every table, validated reading, atomic writing.
+
+Every table that passes between two stages is a parquet file (zstd) with a schema that stands
+here. A table of another schema is refused on reading and on writing.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from prism.errors import InputError
+
+TEXT = pa.string()
+CODED = pa.dictionary(pa.int32(), pa.string())  # text of few distinct values
+INT = pa.int64()
+FLOAT = pa.float64()
+
+METRICS = ("accuracy", "balanced_accuracy", "roc_auc", "log_loss", "brier", "calibration_error")
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "builds": pa.schema(
+        [("build", TEXT), ("package", CODED), ("version", CODED), ("success", pa.bool_()),
+         ("reason", CODED)]
+    ),
+    "rejected": pa.schema([("record", TEXT), ("why", CODED)]),
+    # variants: the node's parameters as a JSON object of texts, keys sorted
+    "nodes": pa.schema(
+        [("build", CODED), ("node", CODED), ("version", CODED), ("compiler", CODED),
+         ("compiler_version", CODED), ("target", CODED), ("os", CODED), ("platform", CODED),
+         ("variants", CODED)]
+    ),
+    # batch: number of the job that fits the package; null = no model, for the reason given
+    "packages": pa.schema(
+        [("package", TEXT), ("builds", INT), ("successes", INT), ("batch", INT), ("reason", TEXT)]
+    ),
+    "features": pa.schema([("build", TEXT), ("success", pa.bool_())]),  # + a column a feature
+    # value: null = the spec has no such node; weight: what the term adds to the log odds
+    "models": pa.schema(
+        [("term", TEXT), ("value", TEXT), ("successes", INT), ("failures", INT),
+         ("weight", FLOAT)]
+    ),
+    # out of fold; baseline: the success rate of the training folds
+    "predictions": pa.schema(
+        [("build", TEXT), ("package", CODED), ("model", CODED), ("success", pa.bool_()),
+         ("fold", INT), ("probability", FLOAT), ("baseline", FLOAT)]
+    ),
+    # metrics are null where the package has too few builds of one outcome, as reason says
+    "metrics": pa.schema(
+        [("package", TEXT), ("model", TEXT), ("n", INT), ("successes", INT), ("folds", INT)]
+        + [(name, FLOAT) for name in METRICS]
+        + [(f"baseline_{name}", FLOAT) for name in METRICS]
+        + [("reason", TEXT)]
+    ),
+    "clusters": pa.schema([("cluster", TEXT)]),  # + a column a feature
+    # a job that requires nothing has one row, with subsystem, feature and value null
+    "jobs": pa.schema(
+        [("job", CODED), ("group", CODED), ("subsystem", CODED), ("feature", CODED),
+         ("value", CODED)]
+    ),
+    "outcomes": pa.schema([("group", CODED), ("cluster", CODED), ("probability", FLOAT)]),
+    "rounds": pa.schema(
+        [("round", TEXT), ("plan", TEXT), ("order", INT), ("position", INT), ("added", TEXT),
+         ("subsystems", pa.list_(TEXT))]
+    ),
+    # cluster: null = unplaced, its outcome and expected are 0
+    "round": pa.schema(
+        [("job", TEXT), ("matches", pa.int32()), ("cluster", CODED), ("outcome", FLOAT),
+         ("expected", FLOAT)]
+    ),
+    # package: null = all jobs. outcome, expected and ceiling are sums over jobs; ceiling is that
+    # of the best cluster of each job; score = expected / jobs, drawn_score = outcome / jobs
+    "scores": pa.schema(
+        [("round", TEXT), ("plan", TEXT), ("order", INT), ("position", INT), ("added", TEXT),
+         ("package", CODED), ("jobs", INT), ("placed", INT), ("matches", INT), ("outcome", FLOAT),
+         ("expected", FLOAT), ("ceiling", FLOAT), ("score", FLOAT), ("drawn_score", FLOAT)]
+    ),
+    # possible: what the jobs received would score, each on its best cluster
+    "cluster_scores": pa.schema(
+        [("round", CODED), ("cluster", CODED), ("jobs", INT), ("outcome", FLOAT),
+         ("possible", FLOAT)]
+    ),
+}  # fmt: skip
+
+OPEN = {"features", "clusters"}  # followed by text columns, one a feature
+
+
+def _check(table: str, schema: pa.Schema, path: str | Path) -> None:
+    wanted = SCHEMAS[table]
+    found = {field.name: field.type for field in schema}
+    for field in wanted:
+        if field.name not in found:
+            raise InputError(
+                f"{path}: no column {field.name!r}: a {table} table has the columns "
+                f"{', '.join(wanted.names)}, this file has {', '.join(schema.names) or 'none'}"
+            )
+        if found[field.name] != field.type:
+            raise InputError(
+                f"{path}: column {field.name!r} is {found[field.name]}, expected {field.type} "
+                f"(a {table} table)"
+            )
+    if schema.names[: len(wanted)] != wanted.names:
+        raise InputError(f"{path}: a {table} table has the columns {', '.join(wanted.names)}, "
+                         f"in that order")  # fmt: skip
+    for name in schema.names[len(wanted) :]:
+        if table not in OPEN:
+            raise InputError(f"{path}: unknown column {name!r} in a {table} table")
+        if found[name] not in (TEXT, CODED):
+            raise InputError(f"{path}: feature {name!r} is {found[name]}, expected text")
+
+
+def read(path: str | Path, table: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a table and check its schema.
+
+    Parameters
+    ----------
+    path : path
+        A parquet file.
+    table : str
+        What the file holds, a key of `SCHEMAS`.
+    columns : sequence of str, optional
+        The columns wanted; all of them without.
+
+    Raises
+    ------
+    prism.errors.InputError
+        If the file is not there, is not parquet, or is a table of another schema.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            _check(table, file.schema_arrow, path)
+            return file.read(columns)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; expected a {table} table") from None
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a readable {table} table: {error}") from None
+
+
+def write(path: str | Path, table: str, data: pa.Table) -> None:
+    """Write a table whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Where the parquet file will stand; its folder is made if needed.
+    table : str
+        What is written, a key of `SCHEMAS`.
+    data : pyarrow.Table
+        Metadata of its schema is kept.
+
+    Raises
+    ------
+    prism.errors.InputError
+        If the table has another schema, or if the file can't be written.
+    """
+    _check(table, data.schema, path)
+    with replacing(path) as temporary:
+        pq.write_table(data, temporary, compression="zstd")
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[str]:
+    """Name of a temporary file beside `path`, which takes that name if all goes well.
+
+    Raises
+    ------
+    prism.errors.InputError
+        If the file can't be written: no room, no permission, the folder is a file.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield str(temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: can't be written: {error.strerror or error}") from None
+
+
+def table(
+    name: str, columns: dict[str, object], metadata: dict[str, str] | None = None
+) -> pa.Table:
+    """Make a table of the schema `name` from columns (sequences or arrow arrays).
+
+    Further columns of the tables of features are dictionary-encoded text.
+    """
+    schema = SCHEMAS[name]
+    for extra in list(columns)[len(schema) :]:
+        schema = schema.append(pa.field(extra, CODED))
+    arrays = [_cast(columns[field.name], field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema.with_metadata(metadata))
+
+
+def _cast(values: object, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    if not isinstance(values, pa.Array | pa.ChunkedArray):
+        values = pa.array(values, kind.value_type if pa.types.is_dictionary(kind) else kind)
+    if values.type == kind:
+        return values
+    if pa.types.is_dictionary(kind):
+        return values.dictionary_encode().cast(kind)
+    return values.cast(kind)
+
+
+def coded(indices: object, values: Sequence[str]) -> pa.DictionaryArray:
+    """Dictionary-encoded text column from int32 indices into `values`; a negative one is null."""
+    indices = np.asarray(indices, np.int32)
+    return pa.DictionaryArray.from_arrays(
+        pa.array(indices, mask=indices < 0), pa.array(values, TEXT)
+    )
