@@ -203,10 +203,8 @@ def test_builds_with_the_same_features_share_a_fold(features: pa.Table, folds: i
 
 
 def test_folds_that_leave_one_outcome_to_train_on_are_not_used() -> None:
-    features = features_of([True, True, False, False], a_version=["2", "0", "2", "1"])
-    found = [models.cross_validate(features, "p", 1.0, 2, seed) for seed in range(30)]
-    assert {table.num_rows for table in found} == {0, 4}
-    assert all(0 < rate < 1 for table in found for rate in table["baseline"].to_pylist())
+    features = features_of([False, True, False, True], a_version=["1", "1", "0", "3"])
+    assert models.cross_validate(features, "p", 1.0, 2, 0).num_rows == 0
 
 
 def test_folds_come_from_the_seed_and_the_package_alone() -> None:

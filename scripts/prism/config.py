@@ -157,7 +157,7 @@ def _instead(place: str, key: str, siblings: list[str], schema: Schema) -> str:
     """What to write instead of an unknown key: a close sibling, or the key where it belongs."""
     close = difflib.get_close_matches(key, siblings, n=1)
     if not close:
-        here = re.sub(r"\d+", "", place)
+        here = re.sub(r"\[\d+\]", "[]", place)
         close = [other for other, name in _keys(schema) if name == key and other != here]
     if close:
         return f"did you mean {' or '.join(map(repr, dict.fromkeys(close)))}?"

@@ -103,7 +103,7 @@ def measure(predictions: pa.Table, packages: pa.Table) -> pa.Table:
     -------
     pyarrow.Table
         A `metrics` table in the order of `packages`. Where a package has no predictions, its
-        metrics are null and `reason` says why. The ROC AUC of the baseline lies below 1/2: a fold
+        metrics are null and `reason` says why. The ROC AUC of the baseline tends below 1/2: a fold
         with more successes leaves fewer to train on.
     """
     rows = []

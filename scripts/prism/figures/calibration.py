@@ -45,7 +45,7 @@ def plot_calibration(predictions: pa.Table, metrics: pa.Table) -> Figure:
     for model, colour in zip(models, COLOURS, strict=False):
         of_model = predictions.filter(pc.equal(predictions["model"], model))
         _draw_reliability(top, bottom, of_model, model, colour)
-    _finish_reliability(top, bottom, bool(models))
+    _finish_reliability(top, bottom, predictions.num_rows // max(len(models), 1))
     _draw_packages(right.subplots(), metrics)
     return lay_out(figure)
 
@@ -103,3 +103,38 @@ def _draw_reliability(
                  markersize=4, elinewidth=1, capsize=2,
                  label="\n".join([model.replace("_", " "), *values]))  # fmt: skip
     bottom.stairs(builds, np.linspace(0, 1, BINS + 1), color=colour, fill=True, alpha=0.6)
+
+
+def _finish_reliability(top: Axes, bottom: Axes, builds: int) -> None:
+    if builds:
+        top.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        top.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="builds that succeeded (share)")
+        top.legend(loc="upper left", title="model (success rate alone)", alignment="left")
+        top.set_title(f"{count(builds, 'build')} of all packages")
+        bottom.set(ylabel="builds", xlabel="predicted probability of success")
+        bottom.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    else:
+        say(top, "no prediction was measured")
+        bottom.set_visible(False)
+
+
+def _draw_packages(axes: Axes, metrics: pa.Table) -> None:
+    loss, baseline, rows = measured(metrics)
+    if not len(loss):
+        say(axes, "no model was measured")
+        return
+    models = np.array(rows["model"].to_pylist())
+    for model, colour in zip(sorted(set(models)), COLOURS, strict=False):
+        own = models == model
+        axes.plot(baseline[own], loss[own], "o", color=colour, markersize=5, alpha=0.7,
+                  markeredgecolor="white", markeredgewidth=0.5)  # fmt: skip
+    limit = 1.06 * max(loss.max(), baseline.max(), 0.1)
+    axes.plot([0, limit], [0, limit], color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    axes.text(0.02, 0.99, "model worse", transform=axes.transAxes, color=GREY, va="top")
+    axes.text(0.99, 0.02, "model better", transform=axes.transAxes, color=GREY, ha="right")
+    axes.set(xlim=(0, limit), ylim=(0, limit))
+    axes.set_xlabel("log loss of the success rate alone (nats a build)")
+    axes.set_ylabel("log loss of the model (nats a build)")
+    left_out = len(metrics) - len(rows)
+    unmeasured = f"; {count(left_out)} not measured" if left_out else ""
+    axes.set_title(f"Each point a package{unmeasured}")

@@ -33,7 +33,7 @@ class Received(NamedTuple):
 
 
 @looks()
-def plot_clusters(cluster_scores: pa.Table, scores: pa.Table) -> Figure:
+def plot_clusters(scores: pa.Table, cluster_scores: pa.Table) -> Figure:
     """How jobs and scores spread over the clusters without metadata, at best and at the end.
 
     A row a round: left, how many clusters received how many jobs; right, how many have which
@@ -43,7 +43,7 @@ def plot_clusters(cluster_scores: pa.Table, scores: pa.Table) -> Figure:
 
     Parameters
     ----------
-    cluster_scores, scores : pyarrow.Table
+    scores, cluster_scores : pyarrow.Table
         The tables of these names.
     """
     rounds = [received(cluster_scores, title, name) for title, name in chosen(scores)]
@@ -94,8 +94,8 @@ def received(cluster_scores: pa.Table, title: str, name: str) -> Received:
 def headline(rounds: list[Received]) -> str:
     """How many clusters receive jobs, in a sentence."""
     first, *others = rounds
-    clusters = len(first.jobs)
-    text = f"{count(np.sum(first.jobs > 0))} of {count(clusters, 'cluster')} receive jobs without metadata"
+    text = f"{count(np.sum(first.jobs > 0))} of {count(len(first.jobs), 'cluster')} receive jobs "
+    text += "without metadata"
     for part in others:
         text += f", {count(np.sum(part.jobs > 0))} in the {part.title.partition(':')[0]}"
     return text
@@ -106,7 +106,7 @@ def bins(highest: int) -> tuple[np.ndarray, list[str]]:
     edges = np.r_[0, 2 ** np.arange(max(int(highest), 1).bit_length() + 1)]
     ends = edges[1:] - 1
     names = [
-        count(low) if low == high else f"{count(low)}–{count(high)}"
+        count(low) if low == high else f"{count(low)}\N{EN DASH}{count(high)}"
         for low, high in zip(edges, ends, strict=False)
     ]
     return edges, names
@@ -117,9 +117,10 @@ def _draw_jobs(axes: Axes, part: Received, highest: int, colour: str) -> None:
     clusters = np.histogram(part.jobs, edges)[0]
     bars = axes.bar(range(len(names)), clusters, 0.85, color=colour)
     axes.bar_label(bars, [count(n) if n else "" for n in clusters], padding=1, fontsize=8)
-    axes.set_xticks(range(len(names)), names, rotation=30 if len(names) > 6 else 0)
+    axes.set_xticks(range(len(names)), names, rotation=30 if len(names) > 8 else 0)
     axes.set_ylim(0, max(1.15 * clusters.max(), 1))
     axes.set_ylabel("clusters")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     axes.grid(axis="x", visible=False)
     axes.set_title(f"{part.title}\n{count(part.jobs.sum(), 'job')} placed")
 
@@ -135,5 +136,6 @@ def _draw_scores(axes: Axes, part: Received, colour: str) -> None:
         axes.axvline(mean, color=BLACK, linewidth=1.5)
         axes.axvline(possible, color=BLACK, linewidth=1.5, linestyle=(0, (1, 1.5)))
         axes.set_title(
-            f"mean of the placed jobs {mean:.2f} (line),\non their best clusters {possible:.2f} (dots)"
+            f"mean of the placed jobs {mean:.2f} (line),\n"
+            f"on their best clusters {possible:.2f} (dots)"
         )

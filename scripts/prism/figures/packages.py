@@ -49,7 +49,7 @@ def plot_packages(scores: pa.Table) -> Figure:
     shown = shown[np.argsort(-gain[shown], kind="stable")]
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
-    height = max(1.1 * rows, 2) + 0.3
+    height = max(1.1 * rows, 2) + 0.45
     figure = new_figure(0.9 + height, headline(every, gain, submitted, shown))
     top, body = figure.subfigures(2, 1, height_ratios=[0.25, height])
     _legend(top)
@@ -60,7 +60,11 @@ def plot_packages(scores: pa.Table) -> Figure:
         axes.set_visible(False)
     for axes in grid[-2][len(shown) - (rows - 1) * columns :] if rows > 1 else []:
         axes.tick_params(labelbottom=True)  # nothing stands beneath it
-    body.supxlabel("subsystems that the scheduler knows (0: no metadata)", fontsize=8.5)
+    body.supxlabel(
+        "subsystems that the scheduler knows (0: no metadata)\n"
+        "above each panel: highest score minus that without metadata, and the number n of jobs",
+        fontsize=8.5,
+    )
     body.supylabel("score, share of jobs placed", fontsize=8.5)
     return lay_out(figure)
 
@@ -83,14 +87,10 @@ def headline(every: Curves, gain: np.ndarray, submitted: np.ndarray, shown: np.n
     """How many packages gain, and which most, in a sentence."""
     gaining = submitted[gain[submitted] >= WORTH]
     number = count(len(submitted), "package")
+    text = f"Metadata raises the score of {len(gaining)} of {number} by {WORTH} or more"
     if len(gaining):
         most = submitted[np.argmax(gain[submitted])]
-        text = (
-            f"Metadata raises the score of {count(len(gaining))} of {number} by {WORTH} or more, "
-            f"most that of {every.packages[most]}: {change(gain[most], 2)}"
-        )
-    else:
-        text = f"Metadata raises the score of none of {number} by {WORTH} or more"
+        text += f", most that of {every.packages[most]}: {change(gain[most], 2)}"
     if len(shown) < len(submitted):
         text += f" (shown: the {len(shown)} with most jobs)"
     return text
@@ -108,11 +108,8 @@ def _draw_package(axes: Axes, every: Curves, package: int, gain: float, peak: in
     axes.set_ylim(-0.05, 1.05)
     axes.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
     axes.xaxis.set_major_locator(MaxNLocator(2, integer=True, steps=[1, 2, 5, 10]))
-    axes.set_title(
-        f"{shorten(every.packages[package], 15)}\n{change(gain, 2)} · n {count(every.jobs[package])}",
-        fontsize=8,
-        pad=3,
-    )
+    facts = f"{change(gain, 2)} · n {count(every.jobs[package])}"
+    axes.set_title(f"{shorten(every.packages[package], 15)}\n{facts}", fontsize=8, pad=3)
 
 
 def _legend(figure: SubFigure) -> None:
@@ -120,6 +117,8 @@ def _legend(figure: SubFigure) -> None:
         Line2D([], [], color=BLUE, label="score (expected)"),
         Line2D([], [], color=VERMILLION, linewidth=1, label="share of jobs placed"),
         Line2D([], [], color=GREY, linewidth=0.8, linestyle=(0, (4, 3)), label="no metadata"),
-        Line2D([], [], linestyle="", label="+: gain at best, n: jobs"),
-    ]
-    figure.legend(handles=handles, loc="center left", ncols=4, columnspacing=1.5)
+        Line2D([], [], color=BLUE, marker="o", markerfacecolor="white", markersize=4, linestyle="",
+               label="highest score"),
+    ]  # fmt: skip
+    figure.legend(handles=handles, loc="center left", ncols=4, columnspacing=1.2,
+                  handlelength=1.6)  # fmt: skip

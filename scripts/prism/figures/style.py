@@ -160,7 +160,7 @@ def in_percent(value: float, _: object = None) -> str:
 def change(number: float, digits: int = 4) -> str:
     """A number with its sign and a true minus."""
     text = f"{number:+.{digits}f}"
-    return text.replace("-", "−") if float(text) else f"{0:.{digits}f}"
+    return text.replace("-", "\N{MINUS SIGN}") if float(text) else f"{0:.{digits}f}"
 
 
 def save(figure: Figure, svg: str | Path, png: str | Path) -> None:

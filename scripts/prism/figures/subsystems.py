@@ -20,7 +20,6 @@ from prism.figures.style import (
     lay_out,
     looks,
     new_figure,
-    percent,
     say,
     shorten,
 )
@@ -52,7 +51,8 @@ def plot_subsystems(scores: pa.Table) -> Figure:
     scores : pyarrow.Table
         The table `scores`.
     """
-    changes = measure(curves(scores))
+    every = curves(scores)
+    changes = measure(every)
     number, orders = changes.total.shape
     if not number:
         figure = new_figure(2.5, "No subsystem was added")
@@ -66,14 +66,17 @@ def plot_subsystems(scores: pa.Table) -> Figure:
     left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [3, 1]})
     _draw_changes(left, changes, shown)
     _draw_lost(right, changes, shown)
-    names = [shorten(changes.subsystems[i], 24) for i in shown]
+    names = _row_names(every, changes, shown)
     if len(others):
         _draw_others(left, right, changes, others, len(shown))
-        names.append(f"{count(len(others))} others (range)")
+        ends = (change(end) for end in (total[others].min(), total[others].max()))
+        names.append(f"{count(len(others), 'other')}: {' to '.join(ends)}")
     left.set_yticks(range(rows), names)
     left.set_ylim(rows - 0.4, -0.6)
-    of = "" if orders == 1 else f", mean of {orders} orders"
-    left.set_xlabel(f"change of the score against the round before{of}")
+    left.set_xlabel(
+        "change of the score against the round before"
+        + (f",\nmean of {orders} orders" if orders > 1 else "\n(number): round that added it")
+    )
     right.set_xlabel("jobs that lost their\nlast cluster (% of all)")
     return lay_out(figure)
 
@@ -134,6 +137,15 @@ def headline(changes: Changes) -> str:
     return f"{raised}, {count(down)} lowered it; {count(cost)} left some jobs without a cluster"
 
 
+def _row_names(every: Curves, changes: Changes, shown: np.ndarray) -> list[str]:
+    """Names of subsystems; of a single order, each with its place in it, which matters much."""
+    names = [shorten(changes.subsystems[i], 24) for i in shown]
+    if len(every.added) > 1:
+        return names
+    places = [every.known[1 + every.added[0].index(changes.subsystems[i])] for i in shown]
+    return [f"{name} ({place})" for name, place in zip(names, places, strict=True)]
+
+
 def _draw_changes(axes: Axes, changes: Changes, shown: np.ndarray) -> None:
     at = np.arange(len(shown))
     total = changes.total[shown]
@@ -174,6 +186,6 @@ def _draw_lost(axes: Axes, changes: Changes, shown: np.ndarray) -> None:
 
 def _draw_others(left: Axes, right: Axes, changes: Changes, others: np.ndarray, row: int) -> None:
     for axes, values in ((left, changes.total), (right, 100 * changes.lost)):
-        values = mean(values[others], axis=1)
-        axes.plot([values.min(), values.max()], [row, row], "|-", color=GREY, linewidth=3)
+        drawn = mean(values[others], axis=1)
+        axes.plot([drawn.min(), drawn.max()], [row, row], "|-", color=GREY, linewidth=3)
         axes.axhspan(row - 0.5, row + 0.5, color=PALE, alpha=0.4, zorder=0, linewidth=0)

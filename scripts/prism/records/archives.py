@@ -23,6 +23,7 @@ from prism.errors import InputError
 LARGEST = 1 << 30  # bytes of a wanted member; a larger one is taken for a decompression bomb
 LARGEST_HEADER = 1 << 20  # bytes of what a tar says of one member
 CHUNK = 1 << 20
+BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError)
 
 Wanted = Callable[[str], bool]
 Members = Iterator[tuple[str, bytes]]
@@ -68,7 +69,8 @@ def members(path: str | Path, wanted: Wanted) -> Members:
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: no such file or folder; expected records") from None
     except OSError as error:
-        raise InputError(f"{error.filename or path}: can't be read: {error}") from None
+        why = error.strerror or error
+        raise InputError(f"{error.filename or path}: can't be read: {why}") from None
 
 
 def _refuse(path: Path, name: str, why: str) -> InputError:
@@ -123,6 +125,8 @@ def _zip(path: Path, file: BinaryIO, wanted: Wanted) -> Members:
     try:
         with zipfile.ZipFile(file) as archive:
             chosen = [(_zip_name(path, entry), entry) for entry in archive.infolist()]
+            if _zip_count(file) not in (len(chosen) & 0xFFFF, 0xFFFF):
+                raise zipfile.BadZipFile("it names fewer files than it says")
             for name, entry in chosen:
                 if not entry.is_dir() and wanted(name):
                     _fits(path, name, entry.file_size)
@@ -138,12 +142,25 @@ def _zip(path: Path, file: BinaryIO, wanted: Wanted) -> Members:
         raise _refuse(path, name, f"damaged, truncated or not a plain zip: {e}") from None
 
 
+def _zip_count(file: BinaryIO) -> int:
+    """How many members a zip says it has, modulo 65536; 65535 may stand for any number.
+
+    zipfile does not look: where the length of one name is damaged it reads over the next.
+    """
+    file.seek(-min(file.seek(0, os.SEEK_END), 22 + 0xFFFF), os.SEEK_END)  # a comment may follow
+    tail = file.read()
+    at = tail.rindex(b"PK\x05\x06")
+    return int.from_bytes(tail[at + 10 : at + 12], "little")
+
+
 def _zip_name(path: Path, entry: zipfile.ZipInfo) -> str:
     name = _safe(path, entry.orig_filename)
     if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise _refuse(path, name, "a link or a device; expected files and folders only")
     if entry.flag_bits & 1:
         raise _refuse(path, name, "encrypted; expected a zip without a password")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise _refuse(path, name, "a rare compression; expected a zip that stores or deflates")
     return name
 
 
@@ -218,7 +235,7 @@ def _end(path: Path, stream: BinaryIO, place: str) -> None:
     """Check that a second block of zeros follows, and after it nothing but zeros to the end."""
     rest = _read(path, stream, tarfile.BLOCKSIZE, place)
     while rest:
-        if any(rest):
+        if rest.strip(b"\0"):
             raise InputError(f"{path}: {place}: damaged: something follows the end of the archive")
         try:
             rest = stream.read(CHUNK)
@@ -250,7 +267,7 @@ def _extended(path: Path, stream: BinaryIO, entry: tarfile.TarInfo, place: str) 
         entry.type == tarfile.XGLTYPE and said.keys() & {"path", "size"}
     ):
         raise InputError(f"{path}: {place}: parts of files; expected whole files")
-    if not said.get("size", b"0").isdigit():
+    if not re.fullmatch(rb"\d{1,20}", said.get("size", b"0")):
         raise InputError(f"{path}: {place}: damaged: a size that is no number")
     return {
         key: said[key].decode("utf-8", "surrogateescape") for key in ("path", "size") if key in said

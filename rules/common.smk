@@ -1,0 +1,190 @@
+# The config, checked and completed, and the functions that rules take their inputs from.
+
+import ast
+import os
+import sys
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+
+import yaml
+
+
+@lru_cache(maxsize=None)
+def source(module):
+    """Content of a file of scripts/, or nothing if there is no such file."""
+    try:
+        return Path(workflow.source_path(f"../scripts/{module}.py")).read_bytes()
+    except (OSError, WorkflowError):
+        return b""
+
+
+@lru_cache(maxsize=None)
+def modules_of(module):
+    """The library modules that a file of scripts/ imports, and what they import in turn."""
+    imported = set()
+    for node in ast.walk(ast.parse(source(module))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [
+                node.module,
+                *(f"{node.module}.{alias.name}" for alias in node.names),
+            ]
+        else:
+            continue
+        for name in names:
+            path = name.replace(".", "/")
+            imported |= {one for one in (path, f"{path}/__init__") if source(one)}
+    return imported.union(*map(modules_of, imported))
+
+
+def code_of(script):
+    """Hash of the library modules that a script uses.
+
+    Snakemake sees an edit of a script, but not of a module that it imports; as a param of the
+    rule, this makes such an edit rerun the rule's jobs.
+    """
+    modules = sorted(modules_of(script) - {"prism/__init__"})
+    return sha256(b"\0".join(map(source, modules))).hexdigest()[:16]
+
+
+modules_of("prism/config")
+sys.path.insert(
+    0, str(Path(workflow.source_path("../scripts/prism/config.py")).parents[1])
+)
+
+from prism.config import complete
+from prism.errors import InputError
+
+try:
+    config = complete(
+        config,
+        yaml.safe_load(Path(workflow.source_path("../config/schema.yaml")).read_text()),
+        ", ".join(map(str, workflow.configfiles)) or "config",
+    )
+except InputError as error:
+    sys.exit(str(error))
+
+folder = Path("results", config["study"])
+while not folder.exists():
+    folder = folder.parent
+if not (folder.is_dir() and os.access(folder, os.W_OK)):
+    sys.exit(f"error: {folder}: expected a folder that can be written, for the results")
+
+
+wildcard_constraints:
+    study=re.escape(config["study"]),
+    package=r"[A-Za-z0-9_][A-Za-z0-9_.+-]*",
+    round=r"none|cumulative-\d+-\d+",
+    batch=r"\d+",
+
+
+@lru_cache(maxsize=None)
+def rows(path, changed):
+    """Rows of a small table; `changed` is when, so that a table made anew is read again."""
+    import pyarrow.parquet
+
+    return pyarrow.parquet.read_table(path).to_pylist()
+
+
+def packages(wildcards):
+    """Rows of the packages that have a model."""
+    path = checkpoints.list_packages.get(study=wildcards.study).output[0]
+    return [
+        row for row in rows(path, os.stat(path).st_mtime_ns) if row["batch"] is not None
+    ]
+
+
+def rounds(wildcards):
+    """Rows of the rounds."""
+    path = checkpoints.plan_rounds.get(study=wildcards.study).output[0]
+    return rows(path, os.stat(path).st_mtime_ns)
+
+
+def features_of_batch(wildcards):
+    return expand(
+        "results/{study}/features/{package}.parquet",
+        study=wildcards.study,
+        package=[
+            row["package"]
+            for row in packages(wildcards)
+            if row["batch"] == int(wildcards.batch)
+        ],
+    )
+
+
+def of_every_package(pattern):
+    """Input function: `pattern` for every package that has a model."""
+
+    def paths(wildcards):
+        names = [row["package"] for row in packages(wildcards)]
+        return expand(pattern, study=wildcards.study, package=names)
+
+    return paths
+
+
+def of_every_batch(pattern):
+    """Input function: `pattern` for every batch of packages."""
+
+    def paths(wildcards):
+        batches = sorted({row["batch"] for row in packages(wildcards)})
+        return expand(pattern, study=wildcards.study, batch=batches)
+
+    return paths
+
+
+def batch_of_package(wildcards):
+    (batch,) = {
+        row["batch"]
+        for row in packages(wildcards)
+        if row["package"] == wildcards.package
+    } or {None}
+    if batch is None:
+        sys.exit(
+            f"error: package {wildcards.package} has no model: too few builds, or unknown"
+        )
+    return f"results/{wildcards.study}/models/batch_{batch}"
+
+
+def every_round(wildcards):
+    return expand(
+        "results/{study}/rounds/{round}.parquet",
+        study=wildcards.study,
+        round=[row["round"] for row in rounds(wildcards)],
+    )
+
+
+def rounds_of_batch(wildcards):
+    first = int(wildcards.batch) * config["rounds"]["per_job"]
+    return [
+        row["round"]
+        for row in rounds(wildcards)[first : first + config["rounds"]["per_job"]]
+    ]
+
+
+def batch_of_round(wildcards):
+    names = [row["round"] for row in rounds(wildcards)]
+    if wildcards.round not in names:
+        sys.exit(f"error: no round {wildcards.round}: the last one is {names[-1]}")
+    batch = names.index(wildcards.round) // config["rounds"]["per_job"]
+    return f"results/{wildcards.study}/rounds/batch_{batch}"
+
+
+def local_archive(source):
+    """The source's archive in the folder that PRISM_DATA names, if it is there."""
+    if "archive" in source and os.environ.get("PRISM_DATA"):
+        path = Path(os.environ["PRISM_DATA"], source["archive"])
+        return str(path) if path.exists() else None
+
+
+def sources(wildcards):
+    """Where the raw records stand, or will stand once they are generated or fetched."""
+    if "generate" in config["records"]:
+        return [f"results/{wildcards.study}/records.tar.zst"]
+    return [
+        source.get("path")
+        or local_archive(source)
+        or f"data/downloads/{source['name']}.tar.zst"
+        for source in config["records"]["sources"]
+    ]
