@@ -20,23 +20,25 @@ def source(module):
 
 
 @lru_cache(maxsize=None)
-def modules_of(module):
-    """The library modules that a file of scripts/ imports, and what they import in turn."""
-    imported = set()
+def imports_of(module):
+    """The library modules that a file of scripts/ imports."""
+    names = set()
     for node in ast.walk(ast.parse(source(module))):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names = [
-                node.module,
-                *(f"{node.module}.{alias.name}" for alias in node.names),
-            ]
-        else:
-            continue
-        for name in names:
-            path = name.replace(".", "/")
-            imported |= {one for one in (path, f"{path}/__init__") if source(one)}
-    return imported.union(*map(modules_of, imported))
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    paths = {name.replace(".", "/") for name in names if name.startswith("prism.")}
+    return {one for path in paths for one in (path, f"{path}/__init__") if source(one)}
+
+
+def modules_of(script):
+    """The library modules that a script imports, and what they import in turn."""
+    found, new = set(), imports_of(script)
+    while new:
+        found |= new
+        new = set().union(*map(imports_of, new)) - found
+    return sorted(found)
 
 
 def code_of(script):
@@ -45,14 +47,11 @@ def code_of(script):
     Snakemake sees an edit of a script, but not of a module that it imports; as a param of the
     rule, this makes such an edit rerun the rule's jobs.
     """
-    modules = sorted(modules_of(script) - {"prism/__init__"})
-    return sha256(b"\0".join(map(source, modules))).hexdigest()[:16]
+    return sha256(b"\0".join(map(source, modules_of(script)))).hexdigest()[:16]
 
 
 modules_of("prism/config")
-sys.path.insert(
-    0, str(Path(workflow.source_path("../scripts/prism/config.py")).parents[1])
-)
+sys.path.insert(0, str(Path(workflow.source_path("../scripts/prism/config.py")).parents[1]))
 
 from prism.config import complete
 from prism.errors import InputError
@@ -91,9 +90,7 @@ def rows(path, changed):
 def packages(wildcards):
     """Rows of the packages that have a model."""
     path = checkpoints.list_packages.get(study=wildcards.study).output[0]
-    return [
-        row for row in rows(path, os.stat(path).st_mtime_ns) if row["batch"] is not None
-    ]
+    return [row for row in rows(path, os.stat(path).st_mtime_ns) if row["batch"] is not None]
 
 
 def rounds(wildcards):
@@ -107,9 +104,7 @@ def features_of_batch(wildcards):
         "results/{study}/features/{package}.parquet",
         study=wildcards.study,
         package=[
-            row["package"]
-            for row in packages(wildcards)
-            if row["batch"] == int(wildcards.batch)
+            row["package"] for row in packages(wildcards) if row["batch"] == int(wildcards.batch)
         ],
     )
 
@@ -136,14 +131,10 @@ def of_every_batch(pattern):
 
 def batch_of_package(wildcards):
     (batch,) = {
-        row["batch"]
-        for row in packages(wildcards)
-        if row["package"] == wildcards.package
+        row["batch"] for row in packages(wildcards) if row["package"] == wildcards.package
     } or {None}
     if batch is None:
-        sys.exit(
-            f"error: package {wildcards.package} has no model: too few builds, or unknown"
-        )
+        sys.exit(f"error: package {wildcards.package} has no model: too few builds, or unknown")
     return f"results/{wildcards.study}/models/batch_{batch}"
 
 
@@ -157,10 +148,7 @@ def every_round(wildcards):
 
 def rounds_of_batch(wildcards):
     first = int(wildcards.batch) * config["rounds"]["per_job"]
-    return [
-        row["round"]
-        for row in rounds(wildcards)[first : first + config["rounds"]["per_job"]]
-    ]
+    return [row["round"] for row in rounds(wildcards)[first : first + config["rounds"]["per_job"]]]
 
 
 def batch_of_round(wildcards):
@@ -173,9 +161,9 @@ def batch_of_round(wildcards):
 
 def local_archive(source):
     """The source's archive in the folder that PRISM_DATA names, if it is there."""
-    if "archive" in source and os.environ.get("PRISM_DATA"):
-        path = Path(os.environ["PRISM_DATA"], source["archive"])
-        return str(path) if path.exists() else None
+    folder = os.environ.get("PRISM_DATA")
+    path = Path(folder, source["archive"]) if folder and "archive" in source else None
+    return str(path) if path and path.exists() else None
 
 
 def sources(wildcards):
@@ -183,8 +171,6 @@ def sources(wildcards):
     if "generate" in config["records"]:
         return [f"results/{wildcards.study}/records.tar.zst"]
     return [
-        source.get("path")
-        or local_archive(source)
-        or f"data/downloads/{source['name']}.tar.zst"
+        source.get("path") or local_archive(source) or f"data/downloads/{source['name']}.tar.zst"
         for source in config["records"]["sources"]
     ]

@@ -53,10 +53,7 @@ rule prepare_records:
     conda:
         "../envs/prism.yaml"
     params:
-        folders=[
-            source.get("folder", "")
-            for source in config["records"].get("sources", [{}])
-        ],
+        folders=[source.get("folder", "") for source in config["records"].get("sources", [{}])],
         checksums=[
             source.get("sha256") if local_archive(source) else None
             for source in config["records"].get("sources", [{}])

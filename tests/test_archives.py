@@ -27,10 +27,9 @@ FILES = {
     "a/specs/\u00fc.yaml": b"y" * 3000,
 }
 COMMON = st.binary(max_size=1200)
+LETTERS = st.characters(codec="utf-8", categories=["L", "N", "P"], exclude_characters="/\\:")
 NAMES = st.lists(
-    st.text(st.characters(codec="utf-8", exclude_characters="/\\:\0"), min_size=1, max_size=90)
-    .filter(str.isprintable)
-    .filter(lambda part: part not in (".", "..")),
+    st.text(LETTERS, min_size=1, max_size=90).filter(lambda part: part not in (".", "..")),
     min_size=1,
     max_size=4,
 ).map("/".join)
@@ -162,17 +161,20 @@ def test_what_git_and_tar_write(tmp_path):
     for name, content in FILES.items():
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).write_bytes(content)
-    run = {"cwd": tmp_path / "in", "check": True, "capture_output": True}
+
+    def run(*command):
+        alone = os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        subprocess.run(command, cwd=tmp_path / "in", env=alone, check=True, capture_output=True)
+
     for form in ("gnu", "pax", "v7", "ustar"):
         out = tmp_path / f"{form}.tar"
         files = [name for name in FILES if len(name) < 90]
-        subprocess.run(["tar", f"--format={form}", "-cf", out, "--", *files], **run)
+        run("tar", f"--format={form}", "-cf", out, "--", *files)
         assert dict(members(out, every)) == {name: FILES[name] for name in files}
-    subprocess.run(["git", "init", "-q"], **run)
-    subprocess.run(["git", "add", "."], **run)
-    me = ["-c", "user.name=x", "-c", "user.email=x@x"]
-    subprocess.run(["git", *me, "commit", "-q", "-m", "x"], **run)
-    subprocess.run(["git", "archive", "-o", "../git.tar", "--prefix=p/", "HEAD"], **run)
+    run("git", "init", "-q")
+    run("git", "add", ".")
+    run("git", "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-q", "-m", "x")
+    run("git", "archive", "-o", "../git.tar", "--prefix=p/", "HEAD")
     found = dict(members(tmp_path / "git.tar", every))  # has a global extended header
     assert found == {f"p/{name}": content for name, content in FILES.items()}
 
@@ -321,7 +323,7 @@ def test_what_is_not_an_archive(tmp_path):
     refused(tmp_path, b"hello\n")
     refused(tmp_path, b"hello\n" * 1000, "not a folder, a zip or a tar")
     refused(tmp_path, zstd(b"hello\n" * 1000), "not a folder, a zip or a tar")
-    with pytest.raises(InputError, match="nothing.zip: no such file or folder"):
+    with pytest.raises(InputError, match=r"nothing\.zip: no such file or folder"):
         list(members(tmp_path / "nothing.zip", every))
 
 

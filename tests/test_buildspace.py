@@ -5,7 +5,6 @@ import re
 import tarfile
 from collections import Counter, defaultdict
 
-import generate_records
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -13,6 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import generate_records
 from prism.buildspace import (
     CATALOGUE,
     COLUMNS,
@@ -29,7 +29,13 @@ from prism.errors import InputError
 
 PACKAGES, BUILDS = 20, 2500
 HASH = re.compile("[a-z2-7]{32}")
-LEFT_OUT = ("no root failure", "unknown status", "no spec", "no label", "conflicting")
+LEFT_OUT = (
+    "not a root failure",
+    "unknown status",
+    "label without a spec",
+    "spec without a label",
+    "conflicting",
+)
 
 
 def unpack(path):
@@ -121,7 +127,7 @@ def test_nodes_have_the_published_shape(nodes):
 def test_yaml_reads_every_version_as_text(space):
     versions = set()
     for text in space[2].values():
-        versions |= set(re.findall("^    version: (.*)$", text, re.MULTILINE))
+        versions |= set(re.findall("^  - name: .*\n    version: (.*)$", text, re.MULTILINE))
     assert {"'22.02'", "'0.17'", "'6.2'", "3.5.00", "6.0.0.1"} <= versions
     every = {version for package in CATALOGUE.values() for version in package.versions}
     assert {yaml.safe_load(version) for version in versions} <= every
@@ -155,7 +161,7 @@ def test_every_package_of_the_catalogue_can_be_built(package):
 
 def test_specs_are_distinct(space, nodes):
     ledger, rows, specs = space
-    assert len(specs) == len(set(specs.values())) == BUILDS - ledger["no spec"]
+    assert len(specs) == len(set(specs.values())) == BUILDS - ledger["label without a spec"]
     described = Counter(
         repr((environment(found), found[0]["name"], found[0]["parameters"]))
         for found in nodes.values()
@@ -197,12 +203,12 @@ def count(rows, specs):
     ledger = Counter({"kept": 0} | dict.fromkeys(FATES, 0))
     for full in specs.keys() | seen.keys():
         outcomes = seen[full]
-        ledger["no label"] += not outcomes
-        ledger["no spec"] += full not in specs
+        ledger["spec without a label"] += not outcomes
+        ledger["label without a spec"] += full not in specs
         ledger["conflicting"] += len(set(outcomes)) == 2
         ledger["duplicate"] += len(outcomes) == 2 and len(set(outcomes)) == 1
         ledger["unknown status"] += any(status == "UNKNOWN" for status, _ in outcomes)
-        ledger["no root failure"] += ("FAILED", "Dependency Failure") in outcomes
+        ledger["not a root failure"] += ("FAILED", "Dependency Failure") in outcomes
         ledger["kept"] += full in specs and len(set(outcomes)) == 1 and set(outcomes) <= good
     return dict(ledger)
 

@@ -1,6 +1,7 @@
 """Configs are completed or refused with one line; schema, manual and shipped studies agree."""
 
 import copy
+import doctest
 import re
 import shlex
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
+import prism.config
 from prism.config import complete, readme
 from prism.errors import InputError
 
@@ -31,7 +33,7 @@ DEFAULTS = {
     "seed": 20240320,
     "records": {"generate": {"packages": 20, "builds": 2500}},
     "features": {"properties": ["version", "compiler_version"], "variants": []},
-    "models": {"min_builds": 5, "smoothing": 1.0, "folds": 10, "per_job": 1},
+    "models": {"min_builds": 5, "smoothing": 1.0, "folds": 10, "per_job": 10},
     "clusters": {"count": 1000, "design": "balanced"},
     "rounds": {"orders": 1, "per_job": 1},
 }
@@ -170,7 +172,7 @@ REFUSED = [
     (
         sources({"git": "x", "commit": COMMIT, "name": "a"}),
         "records.sources[0].folder: missing; expected a folder inside the repository, such as "
-        "data/specs ('..' not allowed)",
+        "data/specs (no '.' or '..' in it)",
     ),
     (
         sources(PATH, GIT | {"archive": "a.tar.zst"}),
@@ -201,12 +203,12 @@ def test_names_are_safe_in_file_names(bad):
         assert f".{key}: expected" in refusal(sources(URL | {key: bad}))
 
 
-@pytest.mark.parametrize("bad", ["", "/etc", "../x", "a/../../x", "a/..", "-x", "a\n"])
+@pytest.mark.parametrize("bad", ["", ".", "/etc", "../x", "a/../../x", "a/..", "a/./b", "a//b", "-x", "a\n"])
 def test_folders_stay_inside_the_repository(bad):
     assert refusal(sources(GIT | {"folder": bad})).startswith("records.sources[0].folder: expected")
 
 
-@pytest.mark.parametrize("good", [".", "data", "a/b c/d", "a..b/c", "..."])
+@pytest.mark.parametrize("good", ["data", "data/", "a/b c/d", "a..b/c", ".hidden/x", "..."])
 def test_folders_that_are_inside(good):
     assert complete(sources(GIT | {"folder": good}), SCHEMA, "x")
 
@@ -301,3 +303,7 @@ def test_nested_values_of_the_command_line_arrive_as_text():
     found = complete(STUDY | given, SCHEMA, "x")
     assert found["rounds"] == {"orders": 1, "per_job": 10}
     assert found["features"]["variants"] == ["mpi"]
+
+
+def test_examples_in_the_docstrings():
+    assert not doctest.testmod(prism.config).failed

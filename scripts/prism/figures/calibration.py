@@ -38,15 +38,17 @@ def plot_calibration(predictions: pa.Table, metrics: pa.Table) -> Figure:
     predictions, metrics : pyarrow.Table
         The tables of these names.
     """
-    figure = new_figure(5.2, headline(metrics))
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 1])
-    top, bottom = left.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    figure = new_figure(5.4, headline(metrics))
+    grid = figure.add_gridspec(2, 2, height_ratios=[3, 1], wspace=0.05)
+    top = figure.add_subplot(grid[0, 0])
+    bottom = figure.add_subplot(grid[1, 0], sharex=top)
+    right = figure.add_subplot(grid[:, 1])
     models = sorted(set(predictions["model"].to_pylist()))
     for model, colour in zip(models, COLOURS, strict=False):
         of_model = predictions.filter(pc.equal(predictions["model"], model))
         _draw_reliability(top, bottom, of_model, model, colour)
     _finish_reliability(top, bottom, predictions.num_rows // max(len(models), 1))
-    _draw_packages(right.subplots(), metrics)
+    _draw_packages(right, metrics)
     return lay_out(figure)
 
 
@@ -99,9 +101,9 @@ def _draw_reliability(
         f"{name} {rule(success, probability):.3f} ({rule(success, baseline):.3f})"
         for name, rule in (("log loss", log_loss), ("Brier", brier), ("ECE", calibration_error))
     ]
+    label = f"{model.replace('_', ' ')}: {values[0]}\n{', '.join(values[1:])}"
     top.errorbar(predicted[full], share, [share - low, high - share], fmt="o-", color=colour,
-                 markersize=4, elinewidth=1, capsize=2,
-                 label="\n".join([model.replace("_", " "), *values]))  # fmt: skip
+                 markersize=4, elinewidth=1, capsize=2, label=label)  # fmt: skip
     bottom.stairs(builds, np.linspace(0, 1, BINS + 1), color=colour, fill=True, alpha=0.6)
 
 
@@ -109,8 +111,10 @@ def _finish_reliability(top: Axes, bottom: Axes, builds: int) -> None:
     if builds:
         top.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
         top.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="builds that succeeded (share)")
-        top.legend(loc="upper left", title="model (success rate alone)", alignment="left")
-        top.set_title(f"{count(builds, 'build')} of all packages")
+        top.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), borderaxespad=0.2, alignment="left",
+                   title=f"{count(builds, 'build')} (in brackets: the success rate alone)",
+                   title_fontsize=8.5)  # fmt: skip
+        top.tick_params(labelbottom=False)
         bottom.set(ylabel="builds", xlabel="predicted probability of success")
         bottom.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     else:

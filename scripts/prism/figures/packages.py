@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -17,7 +17,7 @@ from prism.figures.style import (
     lay_out,
     looks,
     new_figure,
-    say,
+    nothing,
     shorten,
 )
 
@@ -41,9 +41,7 @@ def plot_packages(scores: pa.Table) -> Figure:
     every = curves(scores)
     submitted = np.flatnonzero(every.jobs[1:]) + 1
     if not len(submitted):
-        figure = new_figure(2.5, "No job was submitted")
-        say(figure.subplots(), "There is no package with jobs.")
-        return lay_out(figure)
+        return nothing("No job was submitted")
     gain, peak = gains(every)
     shown = submitted[np.argsort(-every.jobs[submitted], kind="stable")[:SHOWN]]
     shown = shown[np.argsort(-gain[shown], kind="stable")]
@@ -51,21 +49,21 @@ def plot_packages(scores: pa.Table) -> Figure:
     rows = -(-len(shown) // columns)
     height = max(1.1 * rows, 2) + 0.45
     figure = new_figure(0.9 + height, headline(every, gain, submitted, shown))
-    top, body = figure.subfigures(2, 1, height_ratios=[0.25, height])
-    _legend(top)
-    grid = body.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    top, body = figure.add_gridspec(2, 1, height_ratios=[0.2, height])
+    _legend(figure.add_subplot(top))
+    grid = body.subgridspec(rows, columns).subplots(sharex=True, sharey=True, squeeze=False)
     for axes, package in zip(grid.flat, shown, strict=False):
         _draw_package(axes, every, package, gain[package], peak[package])
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
     for axes in grid[-2][len(shown) - (rows - 1) * columns :] if rows > 1 else []:
         axes.tick_params(labelbottom=True)  # nothing stands beneath it
-    body.supxlabel(
+    figure.supxlabel(
         "subsystems that the scheduler knows (0: no metadata)\n"
         "above each panel: highest score minus that without metadata, and the number n of jobs",
         fontsize=8.5,
     )
-    body.supylabel("score, share of jobs placed", fontsize=8.5)
+    figure.supylabel("score, share of jobs placed", fontsize=8.5)
     return lay_out(figure)
 
 
@@ -112,7 +110,7 @@ def _draw_package(axes: Axes, every: Curves, package: int, gain: float, peak: in
     axes.set_title(f"{shorten(every.packages[package], 15)}\n{facts}", fontsize=8, pad=3)
 
 
-def _legend(figure: SubFigure) -> None:
+def _legend(axes: Axes) -> None:
     handles = [
         Line2D([], [], color=BLUE, label="score (expected)"),
         Line2D([], [], color=VERMILLION, linewidth=1, label="share of jobs placed"),
@@ -120,5 +118,6 @@ def _legend(figure: SubFigure) -> None:
         Line2D([], [], color=BLUE, marker="o", markerfacecolor="white", markersize=4, linestyle="",
                label="highest score"),
     ]  # fmt: skip
-    figure.legend(handles=handles, loc="center left", ncols=4, columnspacing=1.2,
+    axes.set_axis_off()
+    axes.legend(handles=handles, loc="center left", ncols=4, columnspacing=1.2,
                   handlelength=1.6)  # fmt: skip

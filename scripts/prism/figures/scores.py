@@ -23,6 +23,7 @@ from prism.figures.style import (
     lay_out,
     looks,
     new_figure,
+    nothing,
     percent,
 )
 
@@ -44,6 +45,8 @@ def plot_scores(scores: pa.Table) -> Figure:
         The table `scores`.
     """
     all_jobs = curves(scores)
+    if not all_jobs.jobs[0]:
+        return nothing("No job was submitted")
     figure = new_figure(6.4, headline(all_jobs), right=0.17)
     top, middle, bottom = figure.subplots(
         3, 1, sharex=True, gridspec_kw={"height_ratios": [5, 3.2, 2.2]}
@@ -70,8 +73,6 @@ def headline(all_jobs: Curves) -> str:
     """What the mean curve does, in a sentence that is true whatever it does."""
     score, placed = mean(all_jobs.score[0]), mean(all_jobs.share_placed[0])
     known = all_jobs.known
-    if not all_jobs.jobs[0]:
-        return "No job was submitted"
     if len(known) == 1:
         return f"Score {score[0]:.2f} without metadata; no subsystem was added"
     if np.ptp(score) < 5e-5:

@@ -20,12 +20,13 @@ from prism.figures.style import (
     lay_out,
     looks,
     new_figure,
-    say,
+    nothing,
     shorten,
 )
 
 SHOWN = 25  # as many rows as a page shows legibly
 RAISING = 5
+LEAST = 0.0001  # smaller changes count as none
 
 
 class Changes(NamedTuple):
@@ -55,9 +56,7 @@ def plot_subsystems(scores: pa.Table) -> Figure:
     changes = measure(every)
     number, orders = changes.total.shape
     if not number:
-        figure = new_figure(2.5, "No subsystem was added")
-        say(figure.subplots(), "There is only the round without metadata.")
-        return lay_out(figure)
+        return nothing("No subsystem was added: there is only the round without metadata")
     total = mean(changes.total, axis=1)
     shown = choose(total)
     others = np.setdiff1d(np.arange(number), shown)
@@ -88,7 +87,7 @@ def choose(total: np.ndarray) -> np.ndarray:
     is small beside what leaves jobs without a cluster, and is what one looks for.
     """
     raising = np.argsort(-total, kind="stable")[:RAISING]
-    raising = raising[total[raising] > 0]
+    raising = raising[total[raising] >= LEAST]
     largest = np.argsort(-np.abs(total), kind="stable")
     rest = largest[~np.isin(largest, raising)][: SHOWN - len(raising)]
     shown = np.r_[raising, rest]
@@ -125,16 +124,11 @@ def measure(every: Curves) -> Changes:
 def headline(changes: Changes) -> str:
     """How many subsystems raise and lower the score, in a sentence."""
     total, lost = mean(changes.total, axis=1), mean(changes.lost, axis=1)
-    number = len(total)
-    up, down = np.sum(total > 5e-7), np.sum(total < -5e-7)
-    cost = np.sum(lost > 0)
-    if not up and not down:
-        return f"None of {count(number, 'subsystem')} changes the score"
-    best = changes.subsystems[int(np.argmax(total))]
-    raised = f"{count(up)} of {count(number, 'subsystem')} raised the score"
+    up, down = np.sum(total >= LEAST), np.sum(total <= -LEAST)
+    text = f"Of {count(len(total), 'subsystem')}, {up} raised the score by {LEAST} or more"
     if up:
-        raised += f" (most: {best}, {change(total.max())})"
-    return f"{raised}, {count(down)} lowered it; {count(cost)} left some jobs without a cluster"
+        text += f" (most: {changes.subsystems[int(np.argmax(total))]}, {change(total.max())})"
+    return f"{text}, {down} lowered it by as much; {np.sum(lost > 0)} left jobs without a cluster"
 
 
 def _row_names(every: Curves, changes: Changes, shown: np.ndarray) -> list[str]:
