@@ -28,7 +28,7 @@ def imports_of(module):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    paths = {name.replace(".", "/") for name in names if name.startswith("prism.")}
+    paths = {Path(*name.split(".")).as_posix() for name in names if name.startswith("prism.")}
     return {one for path in paths for one in (path, f"{path}/__init__") if source(one)}
 
 

@@ -113,7 +113,7 @@ REFUSED = [
     ),
     (
         {"records": {"generate": {"packages": 41}}},
-        "records.generate.packages: expected a whole number of at least 1 and at most 40, found 41",
+        "records.generate.packages: expected a whole number of at least 2 and at most 33, found 41",
     ),
     (
         {"clusters": {"design": "balaced"}},

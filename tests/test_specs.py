@@ -186,11 +186,11 @@ def mutated(text: bytes, rng: random.Random) -> bytes:
     """The text after one random change."""
     kind = rng.randrange(11)
     if kind < 3:  # a place in the text
-        at = rng.randrange(len(text))
+        at = rng.randrange(len(text) + 1)
         span = rng.choice((0, 0, 1, 1, 2, 5))
         return text[:at] + (rng.choice(NASTY) if kind else b"") + text[at + span :]
     if kind == 3 and rng.random() < 0.3:
-        return text[: rng.randrange(len(text))]
+        return text[: rng.randrange(len(text) + 1)]
     lines = text.split(b"\n")
     at, other = rng.randrange(len(lines)), rng.randrange(len(lines))
     line = lines[at]
@@ -229,7 +229,7 @@ def test_mutated_specs_are_read_as_their_full_parse_or_refused():
 
 
 WORDS = [b"1.10", b"'14'", b"''", b"[]", b"x", b"'a b'", b"010", b"a/b+c"]
-KEYS = [b"a", b"0", b"b-c", b"name", b"version", b"arch", b"target", b"compiler", b"parameters"]
+KEYS = [b"a", b"0", b"b-c", b"target", b"platform"] * 5 + [b"name", b"version", b"arch", b"compiler"]
 
 
 def block(rng: random.Random, indent: int, depth: int) -> list[bytes]:

@@ -174,11 +174,11 @@ def test_an_edit_of_a_module_reruns_the_rules_that_use_it(clone, tmp_path):
     would = rules_to_run(run(tmp_path, "--dry-run", snakefile=snakefile))
     assert "score_rounds" in would
     assert not would & {"run_rounds", "fit_models", "prepare_records"}
-    with (clone / "scripts/prism/streams.py").open("a") as module:
+    with (clone / "scripts/prism/clusters.py").open("a") as module:
         module.write("\n# an edit\n")
     would = rules_to_run(run(tmp_path, "--dry-run", snakefile=snakefile))
-    assert {"run_rounds", "draw_clusters", "cross_validate"} <= would
-    assert "extract_features" not in would
+    assert {"draw_clusters", "list_jobs", "predict_outcomes"} <= would
+    assert not would & {"fit_models", "cross_validate", "extract_features"}
 
 
 def test_usable_as_a_module(finished, tmp_path):
@@ -279,9 +279,9 @@ def error_of(done):
     assert done.returncode != 0
     output = done.stdout + done.stderr
     assert "Traceback" not in output, output
-    lines = [line for line in output.splitlines() if re.match(r"\s*(config )?error: ", line)]
-    assert len(lines) == 1, output
-    return lines[0]
+    lines = {line for line in output.splitlines() if re.match(r"\s*(config )?error: ", line)}
+    assert len(lines) == 1, output  # jobs at the same time may fail for the same reason
+    return lines.pop()
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_spec_that_is_not_yaml_is_rejected_with_the_reason(finished, tmp_path):
     rejected = pq.read_table(tmp_path / "results/tiny/rejected.parquet").to_pylist()
     (row,) = [row for row in rejected if spec.name in row["record"]]
     assert "not YAML" in row["why"]
-    assert "line 1" in row["why"]
+    assert re.search(r"line \d+, column \d+", row["why"])
 
 
 def test_unknown_package_is_named(finished):

@@ -71,17 +71,15 @@ def chosen(scores: pa.Table) -> list[tuple[str, str]]:
     best = max([none, *added], key=lambda row: np.nan_to_num(row["score"]))
     order = best["order"] if best in added else min(orders, default=None)
     last = max((r for r in added if r["order"] == order), key=lambda r: r["position"], default=none)
-    titles: dict[str, str] = {}
+    shown: dict[str, list[str]] = {}
     for title, row in (("no metadata", none), ("best round", best), ("last round", last)):
-        name, number = row["round"], count(row["position"], "subsystem")
-        if name in titles:
-            titles[name] = f"{title} and {titles[name]}"
-        elif row is none:
-            titles[name] = title
-        else:
-            of = f" of order {row['order']}" if len(orders) > 1 else ""
-            titles[name] = f"{title}: {number}{of}"
-    return [(title, name) for name, title in titles.items()]
+        shown.setdefault(row["round"], []).append(title)
+    of = {
+        row["round"]: f": {count(row['position'], 'subsystem')}"
+        + (f" of order {row['order']}" if len(orders) > 1 else "")
+        for row in added
+    }
+    return [(" and ".join(titles) + of.get(name, ""), name) for name, titles in shown.items()]
 
 
 def received(cluster_scores: pa.Table, title: str, name: str) -> Received:
@@ -128,7 +126,7 @@ def _draw_jobs(axes: Axes, part: Received, highest: int, colour: str) -> None:
 def _draw_scores(axes: Axes, part: Received, colour: str) -> None:
     score = ratio(part.outcome, part.jobs)
     axes.hist(score[np.isfinite(score)], EDGES, color=colour, edgecolor="white", linewidth=0.5)
-    axes.set_xlim(0, 1)
+    axes.set(xlim=(0, 1), ylim=(0, None))
     axes.set_title("no job was placed")
     if part.jobs.sum():
         mean = part.outcome.sum() / part.jobs.sum()

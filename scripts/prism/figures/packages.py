@@ -103,7 +103,8 @@ def _draw_package(axes: Axes, every: Curves, package: int, gain: float, peak: in
     axes.plot(every.known, score, color=BLUE, marker=marker, markersize=3)
     if gain >= WORTH:
         axes.plot(peak, score.max(), "o", color=BLUE, markerfacecolor="white", markersize=4)
-    axes.set_ylim(-0.05, 1.05)
+    last = max(every.known[-1], 1)
+    axes.set(xlim=(-0.04 * last, 1.04 * last), ylim=(-0.05, 1.05))
     axes.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
     axes.xaxis.set_major_locator(MaxNLocator(2, integer=True, steps=[1, 2, 5, 10]))
     facts = f"{change(gain, 2)} · n {count(every.jobs[package])}"

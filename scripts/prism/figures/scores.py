@@ -94,7 +94,7 @@ def _draw_score(axes: Axes, all_jobs: Curves) -> list[Label]:
     orders, middle = len(score), mean(score)
     start, ceiling = score[0, 0], all_jobs.ceiling_score[0]
     points = np.broadcast_to(known, drawn.shape)
-    axes.plot(points.ravel(), drawn.ravel(), ".", color=ORANGE, markersize=6 if orders == 1 else 4,
+    axes.plot(points.ravel(), drawn.ravel(), ".", color=ORANGE, markersize=6 if orders == 1 else 5,
               markeredgewidth=0, zorder=2, label="drawn")  # fmt: skip
     if orders > 1:
         axes.fill_between(known, np.fmin.reduce(score), np.fmax.reduce(score), color=BLUE,

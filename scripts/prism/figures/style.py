@@ -76,7 +76,7 @@ def lay_out(figure: Figure) -> Figure:
     The solver of the layout takes its constraints in an order that differs from run to run, and so
     the last digits of what it finds.
     """
-    figure.draw_without_rendering()
+    figure.get_layout_engine().execute(figure)
     figure.set_layout_engine("none")
     for axes in figure.axes:
         axes.set_position(np.round(axes.get_position().bounds, 6))

@@ -175,6 +175,7 @@ def _draw_lost(axes: Axes, changes: Changes, shown: np.ndarray) -> None:
                   alpha=0.5, markeredgewidth=0)  # fmt: skip
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", length=0)
+    axes.set_xlim(0, max(1.05 * lost.max(initial=0), 0.1))
     axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
 
 
