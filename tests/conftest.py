@@ -29,9 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def published() -> Callable[[str], Path]:
     """Path of a published archive; skips the test where it is not at hand."""
-    folder = Path(
-        os.environ.get("PRISM_DATA") or ROOT.parent / "shared" / "data" / "reliabuild"
-    )
+    folder = Path(os.environ.get("PRISM_DATA") or ROOT.parent / "shared" / "data" / "reliabuild")
 
     def archive(name: str) -> Path:
         path = folder / name

@@ -438,9 +438,8 @@ def test_calibration_is_that_of_the_predictions():
     error = sum(abs(np.sum([r["success"] - r["probability"] for r in rows])) for rows in full)
     assert f"ECE {error / len(predictions):.3f} " in legend
     measured = [row for row in data["metrics"].to_pylist() if row["log_loss"] is not None]
-    points = right.lines[0]
-    assert list(points.get_xdata()) == [row["baseline_log_loss"] for row in measured]
-    assert list(points.get_ydata()) == [row["log_loss"] for row in measured]
+    points = right.collections[0].get_offsets().tolist()
+    assert points == [[row["baseline_log_loss"], row["log_loss"]] for row in measured]
     better = sum(row["log_loss"] < row["baseline_log_loss"] for row in measured)
     assert title(figure).startswith(f"{better} of {len(measured)} models")
 

@@ -46,9 +46,7 @@ def test_jobs_equal_those_by_dictionaries(records, seed):
     for properties, variants in ((DEFAULT, ()), (PROPERTIES, ("a", "b")), ((), ("a",))):
         features = set()
         for package in modelled:
-            features |= set(
-                extract(builds, nodes, package, properties, variants).column_names[2:]
-            )
+            features |= set(extract(builds, nodes, package, properties, variants).column_names[2:])
         for clusters in (sorted(features), sorted(features)[::2], [], ["zlib-version", "no-such"]):
             found = requirements(builds, nodes, listed, clusters, properties, variants)
             wanted = by_dictionaries(builds, nodes, modelled, clusters, properties, variants)
@@ -68,13 +66,17 @@ def small(*node_rows: tuple[str, str, str | None]) -> tuple[pa.Table, pa.Table, 
 
 
 def test_what_is_constant_within_the_package_is_required_too():
-    found = requirements(*small(("b1", "zlib", "1"), ("b2", "zlib", "1")), ["zlib-version"], DEFAULT)
+    found = requirements(
+        *small(("b1", "zlib", "1"), ("b2", "zlib", "1")), ["zlib-version"], DEFAULT
+    )
     assert rows_of(found) == [
         ("b1", "v", "zlib", "zlib-version", "1"), ("b2", "v", "zlib", "zlib-version", "1")]  # fmt: skip
 
 
 def test_a_job_that_requires_nothing_has_one_row():
-    found = requirements(*small(("b1", "zlib", "1"), ("b2", "other", "1")), ["zlib-version"], DEFAULT)
+    found = requirements(
+        *small(("b1", "zlib", "1"), ("b2", "other", "1")), ["zlib-version"], DEFAULT
+    )
     assert rows_of(found)[1:] == [("b2", "v", None, None, None)]
 
 

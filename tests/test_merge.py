@@ -131,7 +131,9 @@ def test_a_duplicate_label_is_rejected_and_the_build_kept(tmp_path):
     }
 
 
-@pytest.mark.parametrize("text", ["", "spec:\n\tx", "spec: {}", spec("v").replace("version: 1", ": ")])
+@pytest.mark.parametrize(
+    "text", ["", "spec:\n\tx", "spec: {}", spec("v").replace("version: 1", ": ")]
+)
 def test_an_unreadable_spec_takes_its_label_with_it(tmp_path, text):
     files = GOOD | {"labels/v.csv": labels(("x", "v", OK)), "specs/x.yaml": text}
     builds, rejected, _ = merged(tmp_path, files)

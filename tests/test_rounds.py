@@ -104,7 +104,9 @@ def test_other_rounds_and_other_seeds_draw_otherwise(study):
     queue = embedded.queue(*study(random.Random(11)))
     assert len(queue.clusters) > 3
     draws = {
-        seed: {name: tuple(p.cluster) for name, p in rounds.run(queue, [("a", []), ("b", [])], seed)}
+        seed: {
+            name: tuple(p.cluster) for name, p in rounds.run(queue, [("a", []), ("b", [])], seed)
+        }
         for seed in (1, 2)
     }
     assert len({draws[seed][name] for seed in (1, 2) for name in "ab"}) == 4

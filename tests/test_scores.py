@@ -2,6 +2,7 @@
 
 import random
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ ABOUT = 1e-12
 
 def run(study, rng: random.Random) -> tuple:
     """Rounds, placements, jobs and outcomes of a small study."""
-    jobs, clusters, outcomes = study(rng)
+    jobs, clusters, outcomes = (table.unify_dictionaries() for table in study(rng))
     plan = rounds.plan(["zlib", "zlib-ng", "m"], rng.randrange(3), 5)
     queue = embedded.queue(jobs, clusters, outcomes)
     chosen = [(row["round"], row["subsystems"]) for row in plan.to_pylist()]
@@ -101,12 +102,12 @@ def test_scores_can_be_written_and_hold_together(study, tmp_path):
 
 def test_nobody_placed_scores_nothing(study):
     """A cluster that received no job has a row all the same."""
-    jobs, clusters, outcomes = study(random.Random(6))
+    jobs, clusters, outcomes = (table.unify_dictionaries() for table in study(random.Random(6)))
     nowhere = clusters.set_column(1, "zlib-version", tables.coded([0] * len(clusters), ["none"]))
-    required = ["zlib-version"] * len(jobs)
-    columns = {name: jobs[name] for name in ("job", "group")}
-    columns |= {"subsystem": ["zlib"] * len(jobs), "feature": required, "value": required}
-    jobs = tables.table("jobs", columns).group_by(tables.SCHEMAS["jobs"].names).aggregate([])
+    group_of = dict(zip(jobs["job"].to_pylist(), jobs["group"].to_pylist(), strict=True))
+    required = [(*job, "zlib", "zlib-version", "1") for job in group_of.items()]
+    names = tables.SCHEMAS["jobs"].names
+    jobs = tables.table("jobs", dict(zip(names, zip(*required, strict=True), strict=True)))
     queue = embedded.queue(jobs, nowhere, outcomes)
     plan = rounds.plan(["zlib"], 1, 1).slice(1)
     ((_, done),) = rounds.run(queue, [("x", ["zlib"])], 1)
@@ -120,9 +121,25 @@ def test_nobody_placed_scores_nothing(study):
 
 def test_a_round_of_other_jobs_is_refused(study):
     plan, placements, jobs, outcomes = run(study, random.Random(2))
-    for other in (placements[0].slice(1), placements[0].take(list(range(len(placements[0])))[::-1])):
+    for other in (
+        placements[0].slice(1),
+        placements[0].take(list(range(len(placements[0])))[::-1]),
+    ):
         with pytest.raises(InputError, match="^round none has other jobs than the jobs table"):
             scores.score(plan, [other, *placements[1:]], jobs, outcomes)
+
+
+def test_tables_in_pieces_score_as_whole_ones(study):
+    """Each piece of a parquet file may have a dictionary of its own."""
+    plan, placements, jobs, outcomes = run(study, random.Random(4))
+    assert len(outcomes["group"].unique()) > 1
+    wanted = scores.score(plan, placements, jobs, outcomes)
+    parts = [outcomes.take([n]).to_pylist()[0] for n in range(len(outcomes))]
+    in_pieces = pa.concat_tables(
+        tables.table("outcomes", {name: [row[name]] for name in row}) for row in parts
+    )
+    for found, table in zip(scores.score(plan, placements, jobs, in_pieces), wanted, strict=True):
+        assert found.to_pylist() == table.to_pylist()
 
 
 def test_outcomes_that_lack_a_group_are_refused(study):

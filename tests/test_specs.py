@@ -86,6 +86,9 @@ def agree(reader: SpecReader, text: bytes) -> bool:
 # --------------------------------------------------------------------------- published records
 
 
+TRUTH: dict[bytes, list[Node] | None] = {}
+
+
 @pytest.mark.parametrize("archive", ARCHIVES)
 def test_every_distinct_published_node_equals_its_own_parse(published, archive):
     reader, node_of_text, whole = SpecReader(), {}, []
@@ -99,7 +102,9 @@ def test_every_distinct_published_node_equals_its_own_parse(published, archive):
         if number % 97 == 0:
             whole.append((text, read_as))
     for node, index in node_of_text.items():
-        assert full_parse(HEADER + NEXT[1:] + node) == [reader.nodes[index]], node.decode()
+        if node not in TRUTH:  # most nodes stand in both archives
+            TRUTH[node] = full_parse(HEADER + NEXT[1:] + node)
+        assert TRUTH[node] == [reader.nodes[index]], node.decode()
     assert len(whole) > 150
     for text, read_as in whole:
         assert full_parse(text) == [reader.nodes[index] for index in read_as]
@@ -229,7 +234,12 @@ def test_mutated_specs_are_read_as_their_full_parse_or_refused():
 
 
 WORDS = [b"1.10", b"'14'", b"''", b"[]", b"x", b"'a b'", b"010", b"a/b+c"]
-KEYS = [b"a", b"0", b"b-c", b"target", b"platform"] * 5 + [b"name", b"version", b"arch", b"compiler"]
+KEYS = [b"a", b"0", b"b-c", b"target", b"platform"] * 5 + [
+    b"name",
+    b"version",
+    b"arch",
+    b"compiler",
+]
 
 
 def block(rng: random.Random, indent: int, depth: int) -> list[bytes]:
@@ -243,7 +253,10 @@ def block(rng: random.Random, indent: int, depth: int) -> list[bytes]:
             case 0 | 1:
                 lines.append(start + b" " + rng.choice(WORDS))
             case 2:
-                lines += [start, *(listed + word for word in rng.choices(WORDS, k=rng.randrange(3)))]
+                lines += [
+                    start,
+                    *(listed + word for word in rng.choices(WORDS, k=rng.randrange(3))),
+                ]
             case 3 | 4:
                 lines += [start, *block(rng, deeper, depth - 1)]
             case 5:
@@ -324,9 +337,7 @@ def test_json_of_the_same_shape_gives_the_same_nodes(document):
 def test_a_node_says_what_the_spec_says():
     velora, zlib = read(SpecReader(), HEADER + VELORA + ZLIB)
     variants = '{"cflags": "", "cxxstd": "14", "patches": "0a1b", "shared": "true"}'
-    assert velora == Node(
-        "velora", "1.10", "gcc", "9.3.1", "broadwell", "rhel7", "linux", variants
-    )
+    assert velora == Node("velora", "1.10", "gcc", "9.3.1", "broadwell", "rhel7", "linux", variants)
     assert zlib == Node(
         "zlib-ng", "2021.4.0", "clang", "1e5", "ppc64le", None, "linux", '{"pic": "true"}'
     )

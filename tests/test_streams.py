@@ -35,7 +35,9 @@ def test_a_stream_is_the_same_on_every_machine_and_in_every_process():
 
 def test_streams_of_other_names_or_seeds_differ():
     names = [("a",), ("b",), ("a", "b"), ("ab",), ("b", "a"), ("a", 1), ("a", 2), ("a", "b", "")]
-    first = {tuple(stream(seed, *name).integers(2**62, size=2)) for name in names for seed in (0, 1)}
+    first = {
+        tuple(stream(seed, *name).integers(2**62, size=2)) for name in names for seed in (0, 1)
+    }
     assert len(first) == 2 * len(names)
     assert stream(3, "a", 1).random() == stream(3, "a", "1").random()
 

@@ -128,10 +128,12 @@ def _draw_packages(axes: Axes, metrics: pa.Table) -> None:
         say(axes, "no model was measured")
         return
     models = np.array(rows["model"].to_pylist())
+    builds = rows["n"].to_numpy()
+    area = 10 + 140 * builds / builds.max()  # square points
     for model, colour in zip(sorted(set(models)), COLOURS, strict=False):
         own = models == model
-        axes.plot(baseline[own], loss[own], "o", color=colour, markersize=5, alpha=0.7,
-                  markeredgecolor="white", markeredgewidth=0.5)  # fmt: skip
+        axes.scatter(baseline[own], loss[own], area[own], color=colour, alpha=0.6,
+                     edgecolor="white", linewidth=0.5)  # fmt: skip
     limit = 1.06 * max(loss.max(), baseline.max(), 0.1)
     axes.plot([0, limit], [0, limit], color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.text(0.02, 0.99, "model worse", transform=axes.transAxes, color=GREY, va="top")
@@ -140,5 +142,5 @@ def _draw_packages(axes: Axes, metrics: pa.Table) -> None:
     axes.set_xlabel("log loss of the success rate alone (nats a build)")
     axes.set_ylabel("log loss of the model (nats a build)")
     left_out = len(metrics) - len(rows)
-    unmeasured = f"; {count(left_out)} not measured" if left_out else ""
-    axes.set_title(f"Each point a package{unmeasured}")
+    unmeasured = f"\n{count(left_out, 'model')} not measured" if left_out else ""
+    axes.set_title(f"Each point a package, larger with more builds{unmeasured}")

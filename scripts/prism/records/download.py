@@ -253,7 +253,9 @@ def _pack(work: str, url: str, commit: str, folder: str, out: Path) -> None:
     prefix = f"--prefix={name.removesuffix('.git')}-{commit[:8]}/"
     paths = ["--", folder] if folder else []
     with tempfile.TemporaryFile() as said, replacing(out) as temporary:
-        command = _command(work, "archive", "--format=tar", prefix, commit, *paths)
+        # --worktree-attributes: to read them from the commit it would fetch every file of it
+        options = ("--format=tar", "--worktree-attributes", prefix)
+        command = _command(work, "archive", *options, commit, *paths)
         with (
             subprocess.Popen(**command, stderr=said) as process,
             pa.CompressedOutputStream(pa.OSFile(temporary, "wb"), "zstd") as stream,
