@@ -203,7 +203,9 @@ def test_names_are_safe_in_file_names(bad):
         assert f".{key}: expected" in refusal(sources(URL | {key: bad}))
 
 
-@pytest.mark.parametrize("bad", ["", ".", "/etc", "../x", "a/../../x", "a/..", "a/./b", "a//b", "-x", "a\n"])
+@pytest.mark.parametrize(
+    "bad", ["", ".", "/etc", "../x", "a/../../x", "a/..", "a/./b", "a//b", "-x", "a\n"]
+)
 def test_folders_stay_inside_the_repository(bad):
     assert refusal(sources(GIT | {"folder": bad})).startswith("records.sources[0].folder: expected")
 

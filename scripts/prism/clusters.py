@@ -12,17 +12,17 @@ from prism.streams import stream
 
 COLOURS = (
     "amber azure beige black blue bronze brown copper coral cream crimson cyan dark ebony emerald "
-    "fair gold green grey indigo ivory jade khaki lemon light lilac lime magenta maroon mauve mint "
-    "navy ochre olive orange pale peach pearl pink plum purple red rose ruby rust sable sage sand "
-    "scarlet silver sky slate steel tan teal topaz umber violet white yellow"
+    "fair gold green grey indigo ivory jade khaki lemon light lilac lime magenta maroon mauve "
+    "mint navy ochre olive orange pale peach pearl pink plum purple red rose ruby rust sable sage "
+    "sand scarlet silver sky slate steel tan teal topaz umber violet white yellow"
 ).split()
 ANIMALS = (
     "ant badger bat bear beaver bee bison boar bream camel carp cat cobra cod condor crab crane "
-    "crow deer dingo dog dove duck eagle eel elk emu falcon ferret finch fox frog gecko goat goose "
-    "gull hare hawk heron horse ibex ibis jay koala kite lark lion llama lynx mole moose moth mouse "
-    "newt okapi orca otter owl panda perch pike pony puffin puma rabbit raven robin rook seal shark "
-    "sheep shrew skunk sloth snail snake sparrow squid stork swan swift tapir tiger toad trout "
-    "turtle viper vole walrus wasp whale wolf wombat wren yak zebra"
+    "crow deer dingo dog dove duck eagle eel elk emu falcon ferret finch fox frog gecko goat "
+    "goose gull hare hawk heron horse ibex ibis jay koala kite lark lion llama lynx mole moose "
+    "moth mouse newt okapi orca otter owl panda perch pike pony puffin puma rabbit raven robin "
+    "rook seal shark sheep shrew skunk sloth snail snake sparrow squid stork swan swift tapir "
+    "tiger toad trout turtle viper vole walrus wasp whale wolf wombat wren yak zebra"
 ).split()
 
 

@@ -1,7 +1,7 @@
 """How good a model's probabilities are, from predictions of builds that it was not fitted on.
 
-Every measure takes `success` (bool) and `probability` (of success), both of shape (builds,),
-both outcomes present.
+Every measure takes `success` (bool) and `probability` (of success), both of shape (builds,), both
+outcomes present.
 """
 
 from collections import Counter
@@ -10,48 +10,18 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    log_loss,
+    roc_auc_score,
+)
 
 from prism import tables
 from prism.models import KIND
 
 BINS = 10
-
-
-def accuracy(success: np.ndarray, probability: np.ndarray) -> float:
-    """Share of builds whose outcome is the likelier one (a tie counts as predicting failure)."""
-    return float(np.mean((probability > 0.5) == success))
-
-
-def balanced_accuracy(success: np.ndarray, probability: np.ndarray) -> float:
-    """Mean over the two outcomes of the accuracy among the builds that had it."""
-    right = (probability > 0.5) == success
-    return float((right[success].mean() + right[~success].mean()) / 2)
-
-
-def roc_auc(success: np.ndarray, probability: np.ndarray) -> float:
-    """Chance that a success has a higher probability than a failure, ties counted half.
-
-    The area under the ROC curve is this Mann-Whitney statistic (Hanley and McNeil, Radiology 143,
-    1982).
-    """
-    failed, succeeded = np.sort(probability[~success]), probability[success]
-    below = np.searchsorted(failed, succeeded, "left") + np.searchsorted(failed, succeeded, "right")
-    return float(below.mean() / (2 * len(failed)))
-
-
-def log_loss(success: np.ndarray, probability: np.ndarray) -> float:
-    """Mean of -log(probability of what happened), in nats.
-
-    A probability that rounds to 0 or 1 is clipped to the machine epsilon from it, as
-    scikit-learn's `log_loss` does; no other is touched.
-    """
-    happened = np.where(success, probability, 1 - probability)
-    return float(-np.log(np.clip(happened, np.finfo(float).eps, None)).mean())
-
-
-def brier(success: np.ndarray, probability: np.ndarray) -> float:
-    """Mean squared difference of probability and outcome (Brier, Monthly Weather Review, 1950)."""
-    return float(np.mean((probability - success) ** 2))
 
 
 def calibration_error(success: np.ndarray, probability: np.ndarray) -> float:
@@ -68,11 +38,13 @@ def calibration_error(success: np.ndarray, probability: np.ndarray) -> float:
 
 
 MEASURES = {
-    "accuracy": accuracy,
-    "balanced_accuracy": balanced_accuracy,
-    "roc_auc": roc_auc,
-    "log_loss": log_loss,
-    "brier": brier,
+    "accuracy": lambda success, probability: accuracy_score(success, probability > 0.5),
+    "balanced_accuracy": (
+        lambda success, probability: balanced_accuracy_score(success, probability > 0.5)
+    ),
+    "roc_auc": roc_auc_score,
+    "log_loss": log_loss,  # nats; clipped to the machine epsilon from 0 and 1
+    "brier": brier_score_loss,
     "calibration_error": calibration_error,
 }
 
@@ -136,7 +108,7 @@ def _row(package: dict, model: str, predictions: pa.Table) -> dict:
     success = predictions["success"].to_numpy()
     for column, prefix in (("probability", ""), ("baseline", "baseline_")):
         probability = predictions[column].to_numpy()
-        row |= {prefix + name: rule(success, probability) for name, rule in MEASURES.items()}
+        row |= {prefix + name: float(rule(success, probability)) for name, rule in MEASURES.items()}
     return row
 
 

@@ -19,7 +19,7 @@ from prism.figures.style import (
     new_figure,
     say,
 )
-from prism.measures import BINS, brier, calibration_error, log_loss
+from prism.measures import BINS, brier_score_loss, calibration_error, log_loss
 
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE)
 NORMAL_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
@@ -99,7 +99,11 @@ def _draw_reliability(
     low, high = wilson(successes[full], builds[full])
     values = [
         f"{name} {rule(success, probability):.3f} ({rule(success, baseline):.3f})"
-        for name, rule in (("log loss", log_loss), ("Brier", brier), ("ECE", calibration_error))
+        for name, rule in (
+            ("log loss", log_loss),
+            ("Brier", brier_score_loss),
+            ("ECE", calibration_error),
+        )
     ]
     label = f"{model.replace('_', ' ')}: {values[0]}\n{', '.join(values[1:])}"
     top.errorbar(predicted[full], share, [share - low, high - share], fmt="o-", color=colour,

@@ -115,7 +115,7 @@ def _draw_jobs(axes: Axes, part: Received, highest: int, colour: str) -> None:
     clusters = np.histogram(part.jobs, edges)[0]
     bars = axes.bar(range(len(names)), clusters, 0.85, color=colour)
     axes.bar_label(bars, [count(n) if n else "" for n in clusters], padding=1, fontsize=8)
-    axes.set_xticks(range(len(names)), names, rotation=30 if len(names) > 8 else 0)
+    axes.set_xticks(range(len(names)), names, rotation=30 if len(names) > 6 else 0)
     axes.set_ylim(0, max(1.15 * clusters.max(), 1))
     axes.set_ylabel("clusters")
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")

@@ -11,6 +11,7 @@ from prism.figures.curves import Curves, curves, mean
 from prism.figures.style import (
     BLUE,
     GREY,
+    TIED,
     VERMILLION,
     change,
     count,
@@ -88,7 +89,7 @@ def headline(every: Curves, gain: np.ndarray, submitted: np.ndarray, shown: np.n
     text = f"Metadata raises the score of {len(gaining)} of {number} by {WORTH} or more"
     if len(gaining):
         most = submitted[np.argmax(gain[submitted])]
-        text += f", most that of {every.packages[most]}: {change(gain[most], 2)}"
+        text += f", most that of {every.packages[most]}:{TIED}{change(gain[most], 2)}"
     if len(shown) < len(submitted):
         text += f" (shown: the {len(shown)} with most jobs)"
     return text

@@ -20,6 +20,8 @@ BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 PURPLE, SKY = "#CC79A7", "#56B4E9"
 BLACK, GREY, PALE = "#000000", "#5F5F5F", "#D9D9D9"
 
+TIED = "\N{NO-BREAK SPACE}"
+
 Label = tuple[float, str, str]  # height in data units, text, colour
 
 LOOKS = {
@@ -152,8 +154,8 @@ def shorten(name: str, length: int) -> str:
 def percent(share: float) -> str:
     """A share in percent that is 0 % or 100 % only where it is exactly so."""
     if 0 < share < 0.01 or 0.99 < share < 1:
-        return "<1 %" if share < 0.5 else ">99 %"
-    return f"{share * 100:.0f} %"
+        return f"<1{TIED}%" if share < 0.5 else f">99{TIED}%"
+    return f"{share * 100:.0f}{TIED}%"
 
 
 def apart(*numbers: float) -> list[str]:

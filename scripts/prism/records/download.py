@@ -35,13 +35,10 @@ PROGRESS = 5.0  # seconds between two lines
 SETTINGS = {
     "core.hooksPath": os.devnull,
     "core.fsmonitor": "false",
-    "core.symlinks": "false",
-    "core.splitIndex": "false",
     "gc.auto": "0",
     "maintenance.auto": "false",
     "fetch.recurseSubmodules": "false",
     "fetch.writeCommitGraph": "false",
-    "submodule.recurse": "false",
     "tar.umask": "0022",
     "protocol.ext.allow": "never",
 }
@@ -57,6 +54,7 @@ HANDLERS = (
     urllib.request.HTTPDefaultErrorHandler,
     urllib.request.HTTPErrorProcessor,
 )  # all of urllib's but ftp and data, to which a server may redirect
+FETCH = ("fetch", "--quiet", "--no-tags")
 KEPT = ("GIT_SSH", "GIT_SSL", "GIT_PROXY", "GIT_ASKPASS", "GIT_CONFIG_")
 
 
@@ -118,7 +116,7 @@ def _sha256(path: str | Path) -> str:
 
 
 def fetch_folder(url: str, commit: str, folder: str, out: str | Path) -> None:
-    """Get a folder of a git repository at a commit, without history and other folders.
+    """Get a folder of a git repository at a commit, without history and the files of others.
 
     Parameters
     ----------
@@ -141,24 +139,12 @@ def fetch_folder(url: str, commit: str, folder: str, out: str | Path) -> None:
     _check_git(url, commit, folder)
     out = Path(out)
     with _beside(out) as work:
-        _git(work, url, "init", "--quiet", "--template=", ".")
-        Path(work, ".git", "info").mkdir()
-        Path(work, ".git", "info", "attributes").write_text(ATTRIBUTES)
+        _git(work, url, "init", "--quiet", "--bare", "--template=")
+        Path(work, "info").mkdir(exist_ok=True)
+        Path(work, "info", "attributes").write_text(ATTRIBUTES)
         _git(work, url, "remote", "add", "origin", url)
-        if folder:
-            # not --cone, which also takes the files of all folders above (hundreds of megabytes)
-            pattern = re.sub(r"([^\w/.-])", r"\\\1", folder)
-            _git(work, url, "sparse-checkout", "set", "--no-cone", f"/{pattern}/")
-        print(f"{shown(url)}: fetching commit {commit}", flush=True)
         _fetch_commit(work, url, commit)
-        _check_tree(work, url, commit, folder)
-        print(f"{shown(url)}: fetching the files of {folder or 'all folders'}", flush=True)
-        # checkout asks for all missing files at once; `git archive` would ask one by one
-        _git(work, url, "checkout", "--quiet", "--detach", commit)
-        if _git(work, url, "rev-parse", "HEAD") != commit or _git(
-            work, url, "status", "--porcelain"
-        ):
-            raise InputError(f"{shown(url)}: what was checked out is not commit {commit}")
+        _fetch_files(work, url, commit, folder)
         _pack(work, url, commit, folder, out)
 
 
@@ -204,37 +190,56 @@ def _command(work: str, *arguments: str) -> dict:
     return {
         "args": ["git", "-C", work, *settings, *arguments],
         "env": _environment(),
-        "stdin": subprocess.DEVNULL,
+        "stdin": subprocess.PIPE,
         "stdout": subprocess.PIPE,
         "start_new_session": True,  # without a terminal ssh can't ask either
     }
 
 
-def _git(work: str, url: str, *arguments: str) -> str:
+def _git(work: str, url: str, *arguments: str, given: str = "") -> str:
+    """What a git command prints; a line now and then while it works."""
+    start = time.monotonic()
     try:
-        done = subprocess.run(**_command(work, *arguments), stderr=subprocess.PIPE, check=False)
+        process = subprocess.Popen(**_command(work, *arguments), stderr=subprocess.PIPE)
     except FileNotFoundError:
         raise InputError(f"{shown(url)}: needs git, which is not installed") from None
-    if done.returncode:
-        said = _hide(done.stderr.decode(errors="replace"))
-        raise InputError(f"{shown(url)}: git {arguments[0]} failed: {said}")
-    return done.stdout.decode(errors="replace").strip()
+    with process:
+        try:
+            while True:
+                try:
+                    said, errors = process.communicate(given.encode(), timeout=PROGRESS)
+                    break
+                except subprocess.TimeoutExpired:
+                    seconds = time.monotonic() - start
+                    print(f"{shown(url)}: git {arguments[0]}: {seconds:.0f} s", flush=True)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        why = _hide(errors.decode(errors="replace"))
+        raise InputError(f"{shown(url)}: git {arguments[0]} failed: {why}")
+    return said.decode(errors="replace").strip()
 
 
 def _fetch_commit(work: str, url: str, commit: str) -> None:
-    quick = ("fetch", "--quiet", "--no-tags", "--filter=blob:none")
+    """Get the commit and its folders, not yet the files, if the server can do that."""
+    print(f"{shown(url)}: fetching commit {commit}", flush=True)
     try:
-        _git(work, url, *quick, "--depth=1", "origin", commit)
+        _git(work, url, *FETCH, "--filter=blob:none", "--depth=1", "origin", commit)
     except InputError as error:
-        # servers of older protocols give only what a branch or a tag points to
+        # servers of older protocols give only all that branches and tags point to
         if not re.search("unadvertised object|not our ref|does not support", str(error)):
             raise
-        everything = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
-        print(f"{shown(url)}: fetching the history, since the server asks for it", flush=True)
-        _git(work, url, *quick, "origin", *everything)
+        print(f"{shown(url)}: fetching all of it, as the server gives no less", flush=True)
+        everything = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+        _git(work, url, *FETCH, "--no-filter", "origin", *everything)
 
 
-def _check_tree(work: str, url: str, commit: str, folder: str) -> None:
+def _fetch_files(work: str, url: str, commit: str, folder: str) -> None:
+    """Get the missing files of the folder, all at once, as `git checkout` would in a work tree.
+
+    What arrives is named by its content, so that nothing else can stand in for it.
+    """
     for name, kind, what in (
         (commit, "commit", f"commit {commit}"),
         (f"{commit}:{folder}", "tree", f"folder {folder!r} in commit {commit}"),
@@ -245,6 +250,13 @@ def _check_tree(work: str, url: str, commit: str, folder: str) -> None:
             found = "nothing"
         if found != kind:
             raise InputError(f"{shown(url)}: no {what}")
+    entries = _git(work, url, "ls-tree", "-r", "-z", f"{commit}:{folder}").split("\0")
+    files = {entry.split()[2] for entry in entries if " blob " in entry.partition("\t")[0]}
+    print(f"{shown(url)}: fetching {len(files):,} distinct files of {folder!r}", flush=True)
+    _git(
+        work, url, "-c", "fetch.negotiationAlgorithm=noop", *FETCH, "--filter=blob:none",
+        "--no-write-fetch-head", "--stdin", "origin", given="".join(f"{file}\n" for file in files),
+    )  # fmt: skip
 
 
 def _pack(work: str, url: str, commit: str, folder: str, out: Path) -> None:
