@@ -185,6 +185,8 @@ def test_frames_one_after_another_are_one_stream(tmp_path):
         assert read(tmp_path, pack(data[:700]) + pack(data[700:])) == list(FILES.items())
         refused(tmp_path, pack(data[:512]))  # ends between two frames and two members
         refused(tmp_path, pack(data) + b"garbage", "damaged")
+    skipped = b"\x50\x2a\x4d\x18\4\0\0\0size"  # what pzstd writes before each frame
+    assert read(tmp_path, skipped + zstd(data)) == list(FILES.items())
 
 
 @pytest.mark.parametrize("kind", PACKED)

@@ -188,8 +188,9 @@ def alike(jobs: int, clusters: int, matching: int) -> Queue:
     names = [f"c{n}" for n in range(clusters)]
     values = ["yes" if n % clusters < matching else "no" for n in range(clusters)]
     random.Random(1).shuffle(values)
-    rows = {"job": [f"job-{n}" for n in range(jobs)], "group": ["g"] * jobs,
-            "subsystem": ["a"] * jobs, "feature": ["a-os"] * jobs, "value": ["yes"] * jobs}  # fmt: skip
+    row = {"group": "g", "subsystem": "a", "feature": "a-os", "value": "yes"}
+    rows = {"job": [f"job-{n}" for n in range(jobs)]}
+    rows |= {name: [text] * jobs for name, text in row.items()}
     outcomes = {"group": ["g"] * clusters, "cluster": names, "probability": [0.5] * clusters}
     return embedded.queue(
         tables.table("jobs", rows),

@@ -141,7 +141,7 @@ def test_variants_that_a_node_does_not_state_are_null():
 
 
 def test_a_package_without_builds_is_refused():
-    with pytest.raises(InputError, match="^package nosuch: no builds"):
+    with pytest.raises(InputError, match=r"^package nosuch: no builds"):
         extract(builds_of(("b1", "v")), nodes_of({"build": "b1", "node": "v", "version": "1"}),
                 "nosuch", PROPERTIES)  # fmt: skip
 

@@ -100,14 +100,13 @@ def test_every_distinct_published_node_equals_its_own_parse(published, archive):
         for node, index in zip(texts, read_as, strict=True):
             assert node_of_text.setdefault(node, index) == index, f"{name}: {node.decode()}"
         if number % 97 == 0:
-            whole.append((text, read_as))
+            whole.append(text)
     for node, index in node_of_text.items():
         if node not in TRUTH:  # most nodes stand in both archives
             TRUTH[node] = full_parse(HEADER + NEXT[1:] + node)
         assert TRUTH[node] == [reader.nodes[index]], node.decode()
     assert len(whole) > 150
-    for text, read_as in whole:
-        assert full_parse(text) == [reader.nodes[index] for index in read_as]
+    assert all(agree(reader, text) for text in whole)
 
 
 @pytest.mark.exhaustive
@@ -115,9 +114,7 @@ def test_every_distinct_published_node_equals_its_own_parse(published, archive):
 def test_every_published_spec_equals_its_full_parse(published, archive):
     reader = SpecReader()
     for name, text in members(published(archive), lambda name: name.endswith(".yaml")):
-        wanted = full_parse(text)
-        assert wanted is not None
-        assert [reader.nodes[index] for index in reader.read(name, text)] == wanted, name
+        assert agree(reader, text), name
 
 
 # ----------------------------------------------------------------------------------- mutations
@@ -131,8 +128,6 @@ VELORA = b"""  - name: velora
         name: broadwell
         features:
         - adx
-        - avx2
-        generation: 0
     compiler:
       name: gcc
       version: 9.3.1
@@ -147,7 +142,6 @@ VELORA = b"""  - name: velora
       build_hash: 2a
       type:
       - build
-      - link
     hash: x7
 """
 ZLIB = b"""  - name: zlib-ng
@@ -163,83 +157,80 @@ ZLIB = b"""  - name: zlib-ng
     hash: y8
 """
 PIGZ = b"  - name: pigz\n    version: 9e\n    parameters:\n      cflags: []\n    hash: z9\n"
+NODES = '{"spec": {"nodes": [%s]}}'  # in JSON
 DOCUMENTS = [HEADER + VELORA + ZLIB, HEADER + PIGZ + ZLIB, HEADER + ZLIB + PIGZ + PIGZ]
 
-NASTY = [
-    piece.encode()
-    for piece in "\t|\r|\r\n|\x85|\u2028|\u2029|\ufeff|\xa0|'|\"|''|#| # c|&a |*a|&a *a|!!str |!t |"
-    "!!python/object:os.system |{|}|[|]|[]|{}|, |: |:|? |?|- |-|---|--- |...|%|@|`|~|<<: |null|"
-    "\0|\x1b|\ue000|\U0001f600|\\|\\n|=|>|>-|\n|\n\n|\n    |\n  - name: |  ".split("|")
-] + [b"|", b"|-", b"|2\n", b"\xff", b"\xed\xa0\x80", b"k" * 1100, b"k" * 1100 + b": "]
-LINES = [
-    line.encode()
-    for line in (
-        *("", " ", "    ", "        ", "\t", "    \t", "    x", "    x y: 1", "    1: 2", "    'q': 1"),
-        *('    "q": 1', "    ? k", "    : v", "    - v", "    - - v", "    -", "    k: |", "    k: >-"),
-        *("      text", "      - text", "    k: 'a", "    b'", "    k: {a: 1,", "    b: 2}", "    k: &a v"),
-        *("    k: *a", "    k: !!int 3", "    # c", "    k: v # c", "...", "---", "--- a", "%YAML 1.1"),
-        *("    <<: *a", "    <<: {a: 1}", "    : 1", "    k:: 1", "    k:1", "    k:  1", "    k: 1 ", "    k:"),
-        *("    name: other", "    version: 3", "    version:", "    arch: []", "    arch:", "   k: v"),
-        *("  k: v", "  nodes: []", "spec: x", "  - name: third", "  - version: 1", "  -", "  - x", "  - "),
-        *("    parameters: x", "      k: v", "     k: v", "    compiler: 'gcc'", "    " + "k" * 1100 + ": 1"),
-        *("    " + "k" * 101 + ": 1", "    target:", "    k: v:", "    k: -", "    k: '", "    - name: x"),
-    )
-]  # fmt: skip
+NASTY = (
+    "\t¦\r¦\r\n¦\x85¦\u2028¦\u2029¦\ufeff¦\xa0¦'¦\"¦''¦#¦ # c¦&a ¦*a¦&a *a¦!!str ¦!t ¦|¦|-¦>¦>-¦"
+    "!!python/object:os.system ¦{¦}¦[¦]¦[]¦{}¦, ¦: ¦:¦? ¦?¦- ¦-¦---¦--- ¦...¦%¦@¦`¦~¦<<: ¦null¦=¦"
+    "\0¦\x1b¦\ue000¦\U0001f600¦\\¦\\n¦\n¦\n\n¦\n    ¦\n  - name: ¦  "
+).encode().split("¦".encode())  # fmt: skip
+NASTY += [b"|2\n", b"\xff", b"\xed\xa0\x80", b"k" * 1100, b"k" * 1100 + b": "]
+LINES = (
+    "¦ ¦    ¦        ¦\t¦    \t¦    x¦    x y: 1¦    1: 2¦    'q': 1¦    \"q\": 1¦    ? k¦    : v¦"
+    "    - v¦    - - v¦    -¦    k: |¦    k: >-¦      text¦      - text¦    k: 'a¦    b'¦"
+    "    k: {a: 1,¦    b: 2}¦    k: &a v¦    k: *a¦    k: !!int 3¦    # c¦    k: v # c¦...¦---¦"
+    "--- a¦%YAML 1.1¦    <<: *a¦    <<: {a: 1}¦    : 1¦    k:: 1¦    k:1¦    k:  1¦    k: 1 ¦"
+    "    k:¦    name: other¦    version: 3¦    version:¦    arch: []¦    arch:¦   k: v¦  k: v¦"
+    "  nodes: []¦spec: x¦  - name: third¦  - version: 1¦  -¦  - x¦  - ¦    parameters: x¦"
+    "      k: v¦     k: v¦    compiler: 'gcc'¦    target:¦    k: v:¦    k: -¦    k: '¦    - name: x"
+).encode().split("¦".encode())  # fmt: skip
+LINES += [b"    " + b"k" * length + b": 1" for length in (100, 101, 1100)]
 
 
 def mutated(text: bytes, rng: random.Random) -> bytes:
     """The text after one random change."""
-    kind = rng.randrange(11)
-    if kind < 3:  # a place in the text
-        at = rng.randrange(len(text) + 1)
-        span = rng.choice((0, 0, 1, 1, 2, 5))
-        return text[:at] + (rng.choice(NASTY) if kind else b"") + text[at + span :]
-    if kind == 3 and rng.random() < 0.3:
-        return text[: rng.randrange(len(text) + 1)]
-    lines = text.split(b"\n")
+    at = rng.randrange(len(text) + 1)
+    match rng.randrange(11):
+        case 0:
+            return text[:at] + text[at + rng.choice((1, 2, 5)) :]
+        case 1 | 2:
+            return text[:at] + rng.choice(NASTY) + text[at + rng.choice((0, 0, 1, 1, 2, 5)) :]
+        case 3:
+            return text[:at]
+    return b"\n".join(with_other_lines(text.split(b"\n"), rng))
+
+
+def with_other_lines(lines: list[bytes], rng: random.Random) -> list[bytes]:
     at, other = rng.randrange(len(lines)), rng.randrange(len(lines))
     line = lines[at]
-    match kind:
-        case 3:
+    bare = line.lstrip()
+    match rng.randrange(8):
+        case 0:
             del lines[at]
-        case 4:
+        case 1:
             lines.insert(other, line)
-        case 5:
+        case 2:
             lines[at], lines[other] = lines[other], line
-        case 6:
+        case 3:
             lines[at : at + 2] = [rng.choice((b"", b" ", b": ", b"\t")).join(lines[at : at + 2])]
-        case 7:
-            lines[at] = b" " * rng.randrange(14) + line.lstrip()
-        case 8:
+        case 4:
+            lines[at] = b" " * rng.randrange(14) + bare
+        case 5:
             lines.insert(at, rng.choice(LINES))
-        case 9:
+        case 6:
             lines[at] = line.rstrip() + rng.choice((b":", b" ", b"- ", b" x", b": x", b" []", b"'"))
-        case 10:
-            indent = len(line) - len(line.lstrip())
-            lines[at] = line[:indent] + rng.choice((b"- ", b"? ", b": ", b"'", b"! ", b"# ", b"-"))
-            lines[at] += line[indent:]
-    return b"\n".join(lines)
+        case 7:
+            mark = rng.choice((b"- ", b"? ", b": ", b"'", b"! ", b"# ", b"-"))
+            lines[at] = line.removesuffix(bare) + mark + bare
+    return lines
 
 
 def test_mutated_specs_are_read_as_their_full_parse_or_refused():
     rng, reader, accepted = random.Random(3), SpecReader(), 0
-    for number in range(45_000):
+    for number in range(30_000):
         text = DOCUMENTS[number % len(DOCUMENTS)]
         for _ in range(rng.choice((1, 1, 1, 2, 3))):
             text = mutated(text, rng)
         accepted += agree(reader, text)
         if number % 500 == 0:  # what was read before must not have spoiled what is remembered
             assert all(agree(reader, document) for document in DOCUMENTS)
-    assert 5_000 < accepted < 40_000  # both kinds are met
+    assert 3_000 < accepted < 27_000  # both kinds are met
 
 
 WORDS = [b"1.10", b"'14'", b"''", b"[]", b"x", b"'a b'", b"010", b"a/b+c"]
-KEYS = [b"a", b"0", b"b-c", b"target", b"platform"] * 5 + [
-    b"name",
-    b"version",
-    b"arch",
-    b"compiler",
-]
+KEYS = [b"a", b"0", b"b-c", b"target", b"platform"] * 5
+KEYS += [b"name", b"version", b"arch", b"compiler"]
 
 
 def block(rng: random.Random, indent: int, depth: int) -> list[bytes]:
@@ -253,10 +244,8 @@ def block(rng: random.Random, indent: int, depth: int) -> list[bytes]:
             case 0 | 1:
                 lines.append(start + b" " + rng.choice(WORDS))
             case 2:
-                lines += [
-                    start,
-                    *(listed + word for word in rng.choices(WORDS, k=rng.randrange(3))),
-                ]
+                words = rng.choices(WORDS, k=rng.randrange(3))
+                lines += [start, *(listed + word for word in words)]
             case 3 | 4:
                 lines += [start, *block(rng, deeper, depth - 1)]
             case 5:
@@ -287,7 +276,7 @@ def test_plain_lines_in_any_order_are_read_as_their_full_parse_or_refused(monkey
     wholes = []
     load = specs._load_yaml
     monkeypatch.setattr(specs, "_load_yaml", lambda text: wholes.append(text) or load(text))
-    rng, reader, accepted, count = random.Random(4), SpecReader(), 0, 25_000
+    rng, reader, accepted, count = random.Random(4), SpecReader(), 0, 20_000
     for _ in range(count):
         text = HEADER
         for name in rng.choices((b"x", b"'y'", b"z-1"), k=rng.choice((1, 2))):
@@ -300,7 +289,7 @@ def test_plain_lines_in_any_order_are_read_as_their_full_parse_or_refused(monkey
     assert len(wholes) < (count - accepted) + accepted / 5  # and most are cut
 
 
-# ------------------------------------------------------------------------------ words and forms
+# ---------------------------------------------------------------------------------------- words
 
 
 @pytest.mark.parametrize(
@@ -313,34 +302,35 @@ def test_versions_stay_the_text_that_stands_there(version):
     flow = f"spec: {{nodes: [{{name: zlib-ng, version: {version}}}]}}".encode()
     for text in (plain, quoted, flow):
         assert read(reader, text)[0].version == version
-    text = json.dumps({"spec": {"nodes": [{"name": "zlib-ng", "version": version}]}})
+    text = NODES % f'{{"name": "zlib-ng", "version": "{version}"}}'
     assert read(reader, text.encode(), "x.json")[0].version == version
 
 
 @pytest.mark.parametrize("version", ["1.10", "1e5", "10", "-0", "1.0E+2", "9" * 5_000])
 def test_numbers_in_json_stay_the_text_that_stands_there(version):
-    text = f'{{"spec": {{"nodes": [{{"name": "a", "version": {version}}}]}}}}'.encode()
-    assert read(SpecReader(), text, "x.json")[0].version == version
+    text = NODES % f'{{"name": "a", "version": {version}}}'
+    assert read(SpecReader(), text.encode(), "x.json")[0].version == version
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
+NESTED = HEADER + PIGZ.replace(b"cflags: []", b"p:\n        a: true\n        b: [1, {c: null}]")
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, NESTED])
 def test_json_of_the_same_shape_gives_the_same_nodes(document):
     """As Spack writes it: true and false are no texts in JSON, nor are numbers."""
     reader = SpecReader()
     typed = yaml.safe_load(document.replace(b"1.10", b"'1.10'").replace(b"1e5", b"'1e5'"))
     text = json.dumps(typed).encode()
-    assert b'"pic": true' in text or b'"shared": true' in text or b"pigz" in text
     assert reader.read("x.json", text) == reader.read("x.yaml", document)
     assert reader.read("x.json", b"\xef\xbb\xbf" + text) == reader.read("x.yaml", document)
 
 
 def test_a_node_says_what_the_spec_says():
-    velora, zlib = read(SpecReader(), HEADER + VELORA + ZLIB)
     variants = '{"cflags": "", "cxxstd": "14", "patches": "0a1b", "shared": "true"}'
-    assert velora == Node("velora", "1.10", "gcc", "9.3.1", "broadwell", "rhel7", "linux", variants)
-    assert zlib == Node(
-        "zlib-ng", "2021.4.0", "clang", "1e5", "ppc64le", None, "linux", '{"pic": "true"}'
-    )
+    assert read(SpecReader(), HEADER + VELORA + ZLIB) == [
+        Node("velora", "1.10", "gcc", "9.3.1", "broadwell", "rhel7", "linux", variants),
+        Node("zlib-ng", "2021.4.0", "clang", "1e5", "ppc64le", None, "linux", '{"pic": "true"}'),
+    ]
 
 
 def test_equal_nodes_are_kept_once_in_the_order_of_the_spec():
@@ -354,9 +344,7 @@ def test_equal_nodes_are_kept_once_in_the_order_of_the_spec():
     ("text", "says"),
     [
         (b"", "expected `spec: nodes: [...]`"),
-        (b"spec: {nodes: []}", "expected `spec: nodes: [...]`"),
-        (b"spec: {nodes: {a: b}}", "expected `spec: nodes: [...]`"),
-        (b"- spec", "expected `spec: nodes: [...]`"),
+        (b"- spec: {nodes: []}", "expected `spec: nodes: [...]`"),
         (b"spec:\n\tnodes: []\n", "line 2, column 1: not YAML"),
         (b"spec: \xff", "not YAML"),
         (b"spec: \0", "not YAML"),
@@ -365,30 +353,19 @@ def test_equal_nodes_are_kept_once_in_the_order_of_the_spec():
         (HEADER + b"  - name: pigz\n    hash: z9\n", "node 'pigz' has no version"),
         (HEADER + PIGZ + b"    arch: linux\n", "arch of node 'pigz' is not a mapping"),
         (HEADER + PIGZ + b"--- a\n", "not YAML"),
+        ("", "line 1, column 1: not JSON"),
+        ("{\n", "line 2, column 1: not JSON"),
+        (NODES % '{"name": "a", "version": null}', "node 'a' has no version"),
+        (NODES % '{"name": "a", "version": "1"}' + " x", "not JSON"),
+        (NODES % '{"name": "a", "version": "\\ud800"}', ""),  # half a character: no table holds it
+        (DOCUMENTS[0].decode(), "not JSON"),
     ],
 )
 def test_what_is_no_spec_is_refused_in_one_line(text, says):
+    name = "x.yaml" if isinstance(text, bytes) else "x.json"
     with pytest.raises(SpecError) as error:
-        SpecReader().read("x.yaml", text)
+        SpecReader().read(name, text if isinstance(text, bytes) else text.encode())
     assert says in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"",
-        b"{",
-        b'{"spec": {"nodes": [{"name": "a", "version": null}]}}',
-        b'{"spec": {"nodes": [{"name": "a", "version": "1"}]}} x',
-        b'{"spec": {"nodes": [{"name": "\xff", "version": "1"}]}}',
-        b'{"spec": {"nodes": [{"name": "a", "version": "\\ud800"}]}}',  # no text in any encoding
-        DOCUMENTS[0],  # YAML
-    ],
-)
-def test_what_is_no_json_spec_is_refused_in_one_line(text):
-    with pytest.raises(SpecError) as error:
-        SpecReader().read("x.json", text)
     assert "\n" not in str(error.value)
 
 
@@ -398,7 +375,7 @@ LAUGHS = b"a: &a [x, x, x, x, x, x, x, x, x, x]\n" + b"".join(
     b"%c: &%c [*%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c]\n" % (c + 1, c + 1, *[c] * 9)
     for c in range(ord("a"), ord("k"))
 )
-VARIANT = b'{"spec": {"nodes": [{"name": "a", "version": "1", "parameters": {"p": %b}}]}}'
+VARIANT = (NODES % '{"name": "a", "version": "1", "parameters": {"p": %b}}').encode()
 
 
 @pytest.mark.parametrize(
@@ -407,10 +384,7 @@ VARIANT = b'{"spec": {"nodes": [{"name": "a", "version": "1", "parameters": {"p"
         ("x.yaml", LAUGHS),
         ("x.yaml", LAUGHS + b"spec: {nodes: [{name: a, version: 1, parameters: {p: *k}}]}"),
         ("x.yaml", b"spec: &a [*a]\n"),
-        ("x.yaml", b"[" * 10**6),
-        ("x.yaml", b"{" * 10**6),
-        ("x.yaml", b"- " * 10**6),
-        ("x.yaml", b"? " * 10**6),
+        *(("x.yaml", mark * 10**6) for mark in (b"[", b"{", b"- ", b"? ", b'"', b"&a ", b"[],")),
         ("x.yaml", b"".join(b" " * n + b"k:\n" for n in range(2_000))),
         ("x.yaml", HEADER + PIGZ + b"    k: " + b"[" * 10**6 + b"]" * 10**6 + b"\n"),
         ("x.yaml", HEADER + PIGZ + b"".join(b" " * n + b"k:\n" for n in range(4, 2_000))),
@@ -423,6 +397,5 @@ VARIANT = b'{"spec": {"nodes": [{"name": "a", "version": "1", "parameters": {"p"
 )  # fmt: skip
 def test_an_attack_is_refused_quickly(name, text):
     start = time.process_time()
-    with pytest.raises(SpecError):
-        SpecReader().read(name, text)
+    assert read(SpecReader(), text, name) is None
     assert time.process_time() - start < 2

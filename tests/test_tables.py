@@ -1,8 +1,8 @@
 """A table stands whole under its name with the schema of its kind, or one line says why not."""
 
 import os
-import subprocess
 import random
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,10 @@ def refusal(path: Path, act, *arguments) -> str:
     return message
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.mark.parametrize("name", tables.SCHEMAS)
 def test_a_table_comes_back_as_it_was_written(tmp_path, name):
     schema = tables.SCHEMAS[name]
@@ -56,7 +60,7 @@ def test_a_table_comes_back_as_it_was_written(tmp_path, name):
     assert pq.ParquetFile(path).metadata.row_group(0).column(0).compression == "ZSTD"
     tables.write(path, name, data.slice(0, 0))
     assert len(tables.read(path, name)) == 0
-    assert os.listdir(path.parent) == [path.name]
+    assert names_in(path.parent) == [path.name]
 
 
 def text_type(field: pa.Field) -> str:
@@ -180,7 +184,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     with pytest.raises(RuntimeError):
         tables.write(path, "builds", builds(9))
     assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == [path.name]
+    assert names_in(tmp_path) == [path.name]
 
 
 def test_a_file_is_replaced_at_the_end_only(tmp_path):
@@ -188,7 +192,7 @@ def test_a_file_is_replaced_at_the_end_only(tmp_path):
     with pytest.raises(KeyError), tables.replacing(path) as temporary:
         Path(temporary).write_text("half")
         raise KeyError
-    assert os.listdir(path.parent) == []
+    assert names_in(path.parent) == []
     with tables.replacing(path) as temporary:
         Path(temporary).write_text("old")
     with tables.replacing(path) as temporary:
@@ -196,7 +200,7 @@ def test_a_file_is_replaced_at_the_end_only(tmp_path):
         assert path.read_text() == "old"
         assert Path(temporary).parent == path.parent
     assert path.read_text() == "new"
-    assert os.listdir(path.parent) == [path.name]
+    assert names_in(path.parent) == [path.name]
 
 
 def test_a_file_where_the_folder_should_be(tmp_path):
@@ -210,7 +214,7 @@ def test_a_folder_where_the_file_should_be(tmp_path):
     path = tmp_path / "builds.parquet"
     (path / "inside").mkdir(parents=True)
     assert "can't be written" in refusal(path, tables.write, path, "builds", builds())
-    assert os.listdir(tmp_path) == [path.name]
+    assert names_in(tmp_path) == [path.name]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -243,7 +247,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(small_disk):
     message = refusal(path, tables.write, path, "outcomes", outcomes(400_000))
     assert "No space left on device" in message
     assert path.read_bytes() == before
-    assert os.listdir(small_disk) == [path.name]
+    assert names_in(small_disk) == [path.name]
     tables.write(path, "outcomes", outcomes(200))
     assert len(tables.read(path, "outcomes")) == 200
 
@@ -259,7 +263,7 @@ def test_a_device_that_is_full(tmp_path):
             pq.write_table(outcomes(10), "/dev/full")
 
     assert "No space left on device" in refusal(path, overflow)
-    assert os.listdir(tmp_path) == []
+    assert names_in(tmp_path) == []
 
 
 def outcomes(rows: int) -> pa.Table:

@@ -1,10 +1,13 @@
 """How far the models' probabilities can be believed."""
 
+from itertools import cycle
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from prism.figures.curves import ratio
 from prism.figures.style import (
@@ -15,6 +18,7 @@ from prism.figures.style import (
     VERMILLION,
     count,
     lay_out,
+    log_axis,
     looks,
     new_figure,
     say,
@@ -22,6 +26,7 @@ from prism.figures.style import (
 from prism.measures import BINS, brier_score_loss, calibration_error, log_loss
 
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE)
+LEAST = 0.001  # a smaller log loss is drawn here: a log scale has no place for 0
 NORMAL_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
 
 
@@ -44,7 +49,7 @@ def plot_calibration(predictions: pa.Table, metrics: pa.Table) -> Figure:
     bottom = figure.add_subplot(grid[1, 0], sharex=top)
     right = figure.add_subplot(grid[:, 1])
     models = sorted(set(predictions["model"].to_pylist()))
-    for model, colour in zip(models, COLOURS, strict=False):
+    for model, colour in zip(models, cycle(COLOURS), strict=False):
         of_model = predictions.filter(pc.equal(predictions["model"], model))
         _draw_reliability(top, bottom, of_model, model, colour)
     _finish_reliability(top, bottom, predictions.num_rows // max(len(models), 1))
@@ -120,7 +125,8 @@ def _finish_reliability(top: Axes, bottom: Axes, builds: int) -> None:
                    title_fontsize=8.5)  # fmt: skip
         top.tick_params(labelbottom=False)
         bottom.set(ylabel="builds", xlabel="predicted probability of success")
-        bottom.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        bottom.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+        bottom.yaxis.set_major_formatter(lambda value, _: count(value))
     else:
         say(top, "no prediction was measured")
         bottom.set_visible(False)
@@ -131,20 +137,22 @@ def _draw_packages(axes: Axes, metrics: pa.Table) -> None:
     if not len(loss):
         say(axes, "no model was measured")
         return
+    loss, baseline = np.maximum(loss, LEAST), np.maximum(baseline, LEAST)
     models = np.array(rows["model"].to_pylist())
     builds = rows["n"].to_numpy()
     area = 10 + 140 * builds / builds.max()  # square points
-    for model, colour in zip(sorted(set(models)), COLOURS, strict=False):
+    for model, colour in zip(sorted(set(models)), cycle(COLOURS), strict=False):
         own = models == model
         axes.scatter(baseline[own], loss[own], area[own], color=colour, alpha=0.6,
                      edgecolor="white", linewidth=0.5)  # fmt: skip
-    limit = 1.06 * max(loss.max(), baseline.max(), 0.1)
-    axes.plot([0, limit], [0, limit], color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    ends = [min(loss.min(), baseline.min()) / 10, 10 * max(loss.max(), baseline.max())]
+    axes.plot(ends, ends, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.text(0.02, 0.99, "model worse", transform=axes.transAxes, color=GREY, va="top")
     axes.text(0.99, 0.02, "model better", transform=axes.transAxes, color=GREY, ha="right")
-    axes.set(xlim=(0, limit), ylim=(0, limit))
-    axes.set_xlabel("log loss of the success rate alone (nats a build)")
-    axes.set_ylabel("log loss of the model (nats a build)")
+    log_axis(axes.xaxis, baseline.min(), baseline.max())
+    log_axis(axes.yaxis, loss.min(), loss.max())
+    axes.set_xlabel("log loss of the success rate alone (nats, log scale)")
+    axes.set_ylabel("log loss of the model (nats, log scale)")
     left_out = len(metrics) - len(rows)
     unmeasured = f"\n{count(left_out, 'model')} not measured" if left_out else ""
     axes.set_title(f"Each point a package, larger with more builds{unmeasured}")

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from prism.figures.curves import ratio
 from prism.figures.style import (
@@ -115,10 +116,11 @@ def _draw_jobs(axes: Axes, part: Received, highest: int, colour: str) -> None:
     clusters = np.histogram(part.jobs, edges)[0]
     bars = axes.bar(range(len(names)), clusters, 0.85, color=colour)
     axes.bar_label(bars, [count(n) if n else "" for n in clusters], padding=1, fontsize=8)
-    axes.set_xticks(range(len(names)), names, rotation=30 if len(names) > 6 else 0)
+    axes.set_xticks(range(len(names)), names, rotation=90 if len(names) > 7 else 0)
     axes.set_ylim(0, max(1.15 * clusters.max(), 1))
     axes.set_ylabel("clusters")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_formatter(lambda value, _: count(value))
     axes.grid(axis="x", visible=False)
     axes.set_title(f"{part.title}\n{count(part.jobs.sum(), 'job')} placed")
 
@@ -127,6 +129,8 @@ def _draw_scores(axes: Axes, part: Received, colour: str) -> None:
     score = ratio(part.outcome, part.jobs)
     axes.hist(score[np.isfinite(score)], EDGES, color=colour, edgecolor="white", linewidth=0.5)
     axes.set(xlim=(0, 1), ylim=(0, None))
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_formatter(lambda value, _: count(value))
     axes.set_title("no job was placed")
     if part.jobs.sum():
         mean = part.outcome.sum() / part.jobs.sum()

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from prism.figures.curves import Curves, curves, mean, ratio
 from prism.figures.style import (
@@ -21,6 +21,7 @@ from prism.figures.style import (
     in_percent,
     label_ends,
     lay_out,
+    log_axis,
     looks,
     new_figure,
     nothing,
@@ -165,11 +166,6 @@ def _draw_matches(axes: Axes, all_jobs: Curves) -> list[Label]:
         axes.plot(all_jobs.known, matches.T, color=PURPLE, linewidth=0.5, alpha=0.4)
     axes.plot(all_jobs.known, middle, "o-" if len(middle) == 1 else "-", color=PURPLE)
     there = middle[np.isfinite(middle)]
-    axes.set_yscale("log")
-    axes.set_ylim(there.min() / 1.8, there.max() * 1.8)
-    wide = there.max() > 50 * there.min()
-    axes.yaxis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
-    axes.yaxis.set_minor_locator(NullLocator())
+    log_axis(axes.yaxis, there.min(), there.max())
     end = f"{there[-1]:,.3g}" if there[-1] >= 0.001 else "<0.001"
     return [(there[-1], f"matches: {end}\n(mean, log scale)", PURPLE)]

@@ -9,7 +9,9 @@ import matplotlib as mpl
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from prism.tables import replacing
 
@@ -97,6 +99,15 @@ def nothing(title: str) -> Figure:
     figure = new_figure(2, title)
     say(figure.subplots(), "nothing to draw")
     return lay_out(figure)
+
+
+def log_axis(axis: Axis, low: float, high: float) -> None:
+    """Make an axis logarithmic, from below `low` to above `high`, with ticks in plain numbers."""
+    getattr(axis.axes, f"set_{axis.axis_name}scale")("log")
+    getattr(axis.axes, f"set_{axis.axis_name}lim")(low / 1.6, high * 1.6)
+    axis.set_major_locator(LogLocator(subs=(1,) if high > 60 * low else (1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:,g}")
 
 
 def label_ends(axes: Axes, labels: Sequence[Label]) -> None:

@@ -23,6 +23,7 @@ from prism.errors import InputError
 LARGEST = 1 << 30  # bytes of a wanted member; a larger one is taken for a decompression bomb
 LARGEST_HEADER = 1 << 20  # bytes of what a tar says of one member
 CHUNK = 1 << 20
+RECORD = re.compile(rb"(\d{1,7}) ([^=]+)=")  # of a POSIX extended header: length, key
 BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError)
 
 Wanted = Callable[[str], bool]
@@ -131,15 +132,8 @@ def _zip(path: Path, file: BinaryIO, wanted: Wanted) -> Members:
                 if not entry.is_dir() and wanted(name):
                     _fits(path, name, entry.file_size)
                     yield name, archive.read(entry)  # checks the CRC
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        OSError,
-        ValueError,
-        NotImplementedError,
-    ) as e:
-        raise _refuse(path, name, f"damaged, truncated or not a plain zip: {e}") from None
+    except (*BROKEN_ZIP, OSError) as error:
+        raise _refuse(path, name, f"damaged, truncated or not a plain zip: {error}") from None
 
 
 def _zip_count(file: BinaryIO) -> int:
@@ -169,7 +163,7 @@ def _zip_name(path: Path, entry: zipfile.ZipInfo) -> str:
 
 def _plain(file: BinaryIO, start: bytes) -> BinaryIO:
     """The stream without its compression; several frames, one after another, are one stream."""
-    if start == b"\x28\xb5\x2f\xfd":
+    if start == b"\x28\xb5\x2f\xfd" or start[1:] == b"\x2a\x4d\x18":  # pzstd begins so
         codec = "zstd"
     elif start[:2] == b"\x1f\x8b":
         codec = "gzip"
@@ -220,10 +214,10 @@ def _tar(path: Path, stream: BinaryIO, wanted: Wanted) -> Members:
 def _entry(path: Path, stream: BinaryIO, place: str) -> tarfile.TarInfo | None:
     """The next header; None at the end of the archive."""
     header = _read(path, stream, tarfile.BLOCKSIZE, place)
+    if not header.strip(b"\0"):
+        return None
     try:
         return tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
-    except tarfile.EOFHeaderError:
-        return None
     except tarfile.HeaderError as error:
         raise InputError(
             f"{path}: {place}: not a folder, a zip or a tar (plain, gzip, zstd), or a damaged "
@@ -257,7 +251,7 @@ def _extended(path: Path, stream: BinaryIO, entry: tarfile.TarInfo, place: str) 
         return {"path": content.partition(b"\0")[0].decode("utf-8", "surrogateescape")}
     said, at = {}, 0
     while at < len(content):
-        record = re.compile(rb"(\d{1,7}) ([^=]+)=").match(content, at)
+        record = RECORD.match(content, at)
         end = at + int(record[1]) if record else 0
         if not record or end <= record.end() or content[end - 1 : end] != b"\n":
             raise InputError(f"{path}: {place}: damaged: an extended header that can't be read")

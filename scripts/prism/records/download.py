@@ -39,6 +39,9 @@ SETTINGS = {
     "maintenance.auto": "false",
     "fetch.recurseSubmodules": "false",
     "fetch.writeCommitGraph": "false",
+    "fetch.negotiationAlgorithm": "noop",  # there is nothing here to tell of
+    "http.lowSpeedLimit": "1",  # bytes a second, for so many seconds
+    "http.lowSpeedTime": "60",
     "tar.umask": "0022",
     "protocol.ext.allow": "never",
 }
@@ -151,7 +154,7 @@ def fetch_folder(url: str, commit: str, folder: str, out: str | Path) -> None:
 def _check_git(url: str, commit: str, folder: str) -> None:
     if not re.fullmatch(r"(https?|ssh|file)://[^-\s]\S*|[\w.]+@[\w.][\w.-]*:[^:\s]\S*", url):
         raise InputError(f"{shown(url)}: not a git address; expected https, http, ssh or file")
-    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit):
+    if not re.fullmatch("[0-9a-f]{40}", commit):
         raise InputError(f"{shown(url)}: commit {commit!r}: expected a full hash (40 hex digits)")
     parts = folder.split("/")
     if folder.startswith("-") or ".." in parts or "." in parts or not folder.isprintable():
@@ -166,13 +169,12 @@ def _beside(out: Path) -> Iterator[str]:
         for left in out.parent.iterdir():
             if re.fullmatch(rf"\.{re.escape(out.name)}\.\w+\.git", left.name):
                 shutil.rmtree(left, ignore_errors=True)
-        work = tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".git", dir=out.parent)
+        with tempfile.TemporaryDirectory(
+            prefix=f".{out.name}.", suffix=".git", dir=out.parent, ignore_cleanup_errors=True
+        ) as work:
+            yield work
     except OSError as error:
         raise InputError(f"{out}: can't be written: {error.strerror or error}") from None
-    try:
-        yield work
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def _environment() -> dict[str, str]:
@@ -197,8 +199,8 @@ def _command(work: str, *arguments: str) -> dict:
 
 
 def _git(work: str, url: str, *arguments: str, given: str = "") -> str:
-    """What a git command prints; a line now and then while it works."""
-    start = time.monotonic()
+    """What a git command prints; prints a line now and then while it works."""
+    start, text = time.monotonic(), given.encode() or None
     try:
         process = subprocess.Popen(**_command(work, *arguments), stderr=subprocess.PIPE)
     except FileNotFoundError:
@@ -207,10 +209,10 @@ def _git(work: str, url: str, *arguments: str, given: str = "") -> str:
         try:
             while True:
                 try:
-                    said, errors = process.communicate(given.encode(), timeout=PROGRESS)
+                    said, errors = process.communicate(text, timeout=PROGRESS)
                     break
                 except subprocess.TimeoutExpired:
-                    seconds = time.monotonic() - start
+                    text, seconds = None, time.monotonic() - start  # it has the text
                     print(f"{shown(url)}: git {arguments[0]}: {seconds:.0f} s", flush=True)
         except BaseException:
             process.kill()
@@ -253,10 +255,9 @@ def _fetch_files(work: str, url: str, commit: str, folder: str) -> None:
     entries = _git(work, url, "ls-tree", "-r", "-z", f"{commit}:{folder}").split("\0")
     files = {entry.split()[2] for entry in entries if " blob " in entry.partition("\t")[0]}
     print(f"{shown(url)}: fetching {len(files):,} distinct files of {folder!r}", flush=True)
-    _git(
-        work, url, "-c", "fetch.negotiationAlgorithm=noop", *FETCH, "--filter=blob:none",
-        "--no-write-fetch-head", "--stdin", "origin", given="".join(f"{file}\n" for file in files),
-    )  # fmt: skip
+    wanted = "".join(f"{file}\n" for file in sorted(files))
+    options = ("--filter=blob:none", "--no-write-fetch-head", "--stdin")
+    _git(work, url, *FETCH, *options, "origin", given=wanted)
 
 
 def _pack(work: str, url: str, commit: str, folder: str, out: Path) -> None:
@@ -272,11 +273,11 @@ def _pack(work: str, url: str, commit: str, folder: str, out: Path) -> None:
             subprocess.Popen(**command, stderr=said) as process,
             pa.CompressedOutputStream(pa.OSFile(temporary, "wb"), "zstd") as stream,
         ):
-            while chunk := process.stdout.read(CHUNK):
-                stream.write(chunk)
+            shutil.copyfileobj(process.stdout, stream, CHUNK)  # type: ignore[arg-type]
         if process.returncode:
             said.seek(0)
-            raise InputError(f"{shown(url)}: git archive failed: {said.read().decode()}")
+            why = _hide(said.read().decode(errors="replace"))
+            raise InputError(f"{shown(url)}: git archive failed: {why}")
 
 
 # ---------------------------------------------------------------------------------------- URL
@@ -346,7 +347,7 @@ def _interrupted(url: str, why: object) -> InputError:
     return InputError(f"{shown(url)}: interrupted: {_hide(why)}; run again to go on from there")
 
 
-def _answer(url: str, done: int) -> http.client.HTTPResponse:
+def _answer(url: str, done: int) -> http.client.HTTPResponse | urllib.error.HTTPError:
     opener = urllib.request.OpenerDirector()
     for handler in HANDLERS:
         opener.add_handler(handler())
@@ -365,7 +366,7 @@ def _answer(url: str, done: int) -> http.client.HTTPResponse:
         raise _interrupted(url, error or repr(error)) from None
 
 
-def _next(url: str, response: http.client.HTTPResponse) -> bytes:
+def _next(url: str, response: http.client.HTTPResponse | urllib.error.HTTPError) -> bytes:
     try:
         return response.read(CHUNK)
     except (OSError, http.client.HTTPException, ValueError) as error:

@@ -13,6 +13,7 @@ import pickle
 import pickletools
 import re
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -53,6 +54,9 @@ DEEPEST = 100_000  # tuples; hashing ten times as many inside each other exhaust
 class _Part:
     """Note of what a pickle asked for: its name is the class, then arguments and state."""
 
+    args: tuple[Any, ...]
+    state: Any
+
     def __new__(cls, *args: object, **_: object) -> "_Part":
         part = super().__new__(cls)
         part.args, part.state = args, None
@@ -78,7 +82,7 @@ class _Unpickler(pickle.Unpickler):
 
 def read_frame(
     data: bytes, wanted: Collection[str]
-) -> tuple[list[object], dict[str, list[str | None]], list[str | None] | None]:
+) -> tuple[list[Any], dict[str, list[str | None]], list[str] | None]:
     """Columns of a pickled DataFrame as text.
 
     Parameters
@@ -104,7 +108,7 @@ def read_frame(
         DataFrame (damaged pickles raise nearly anything).
     """
     _check_operations(data)
-    frame = _Unpickler(data).load()
+    frame: Any = _Unpickler(data).load()
     if _kind(frame) != "DataFrame":
         raise ValueError(f"it holds a {_kind(frame)}")
     manager = frame.state["_mgr"] if "_mgr" in frame.state else frame.state["_data"]
@@ -115,7 +119,7 @@ def read_frame(
         blocks = [(block["values"], block["mgr_locs"]) for block in state["blocks"]]
         axes = state["axes"]
     names = _index(axes[0]) or []
-    columns = {}
+    columns: dict[str, list[str | None]] = {}
     for values, placement in blocks:
         for row, position in enumerate(_positions(placement, len(names))):
             name = names[position]
@@ -131,6 +135,7 @@ def read_frame(
 def _check_operations(data: bytes) -> None:
     """Refuse what is truncated, and a few bytes that would take all memory or the whole stack."""
     tuples = 0
+    value: Any
     for operation, value, _ in pickletools.genops(data):
         if operation.name in ("PUT", "LONG_BINPUT") and value > len(data):
             raise pickle.UnpicklingError("its memo is larger than the file")
@@ -139,15 +144,15 @@ def _check_operations(data: bytes) -> None:
         raise pickle.UnpicklingError(f"it has more than {DEEPEST} tuples")
 
 
-def _kind(part: object) -> str:
+def _kind(part: _Part | object) -> str:
     """Name of what a part would make."""
     name = type(part).__name__
     if name in ("_reconstructor", "__pyx_unpickle_NDArrayBacked"):
-        return part.args[0].__name__
+        return part.args[0].__name__  # type: ignore[union-attr]
     return name
 
 
-def _index(part: _Part) -> list[object] | None:
+def _index(part: _Part) -> list[Any] | None:
     """Values of an index; None for those of numbers alone, which may stand for any length."""
     if part.args[0].__name__ != "Index":
         return None
@@ -161,7 +166,7 @@ def _positions(placement: _Part, columns: int) -> range | list[int]:
     return [range(columns)[position] for position in _row(placement, 0)]
 
 
-def _row(values: _Part, row: int) -> list[object]:
+def _row(values: _Part, row: int) -> list[Any]:
     """A column of the frame, which is a row of its block; a block of one column can be flat."""
     kind = _kind(values)
     if kind == "ArrowStringArray":
@@ -188,14 +193,14 @@ def _row(values: _Part, row: int) -> list[object]:
     return content[row * shape[-1] : (row + 1) * shape[-1]]
 
 
-def _numbers(content: object, dtype: _Part) -> np.ndarray:
+def _numbers(content: _Part | bytes, dtype: _Part) -> np.ndarray:
     kind = f"{dtype.state[1]}{dtype.args[0]}"
     if not re.fullmatch("[<>|][biuf][1248]", kind):
         raise ValueError(f"a column is of numpy's type {kind}, expected text")
     return np.frombuffer(_bytes(content), kind)
 
 
-def _bytes(part: object) -> bytes:
+def _bytes(part: _Part | bytes) -> bytes:
     """Bytes, which older protocols make by calls."""
     if isinstance(part, bytes | bytearray):
         return bytes(part)
@@ -216,7 +221,7 @@ def _arrow(part: _Part) -> list[str | None]:
     return array.to_pylist()
 
 
-def _texts(cells: list[object]) -> list[str | None]:
+def _texts(cells: list[Any]) -> list[str | None]:
     texts = [_text(cell) for cell in cells]
     if sum(len(text) for text in texts if text) > LARGEST:
         raise ValueError(f"a column has more than {LARGEST} bytes of text")

@@ -106,7 +106,7 @@ def _from_pickle(place: str, data: bytes) -> list[pa.Array]:
     try:
         names, found, index = read_frame(data, {HASH, *NEEDED})
         _check(place, names, index=index is not None)
-        columns = [found.get(HASH, index), *(found[name] for name in NEEDED)]
+        columns = [found.get(HASH, index or []), *(found[name] for name in NEEDED)]
         if len({len(column) for column in columns}) > 1:
             raise ValueError("its columns are not of one length")
         return [pa.array(column, pa.string()) for column in columns]
