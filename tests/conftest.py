@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+import studies
 from prism import tables
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +39,14 @@ def published() -> Callable[[str], Path]:
         return path
 
     return archive
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A finished study; tests that change anything work on a copy."""
+    folder = tmp_path_factory.mktemp("finished")
+    studies.run(folder)
+    return folder
 
 
 @pytest.fixture

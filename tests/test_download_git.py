@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from test_download import start, wait_for
 
 import fetch_records
 from prism.errors import InputError
 from prism.records import download
 from prism.records.archives import members
+from test_download import start, wait_for
 
 FILES = {
     "data/specs/a.yaml": b"a: 1\n",

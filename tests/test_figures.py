@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import yaml
 from docutils.core import publish_parts
-from figure_studies import INPUTS, NAMES, STUDIES, along, draw, drawn, lines, rows_of, title
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import Environment, StrictUndefined
@@ -19,6 +18,7 @@ from matplotlib.text import Text
 from scipy.stats import binomtest
 from sklearn.metrics import brier_score_loss, log_loss
 
+from figure_studies import INPUTS, NAMES, STUDIES, along, draw, drawn, lines, rows_of, title
 from prism import tables
 from prism.config import complete
 from prism.errors import InputError

@@ -139,6 +139,7 @@ def test_an_unreadable_spec_takes_its_label_with_it(tmp_path, text):
     builds, rejected, _ = merged(tmp_path, files)
     assert [row["build"] for row in builds] == ["good"]
     assert why_in(rejected, "specs/x.yaml").startswith("spec can't be read: ")
+    assert why_in(rejected, "labels/v.csv, row 1, x") == "its spec was rejected"
     assert not any("\n" in row["why"] for row in rejected)
 
 
@@ -152,9 +153,10 @@ def test_the_same_spec_twice_is_one_build_and_another_one_a_conflict(tmp_path):
     }
     builds, rejected, _ = merged(tmp_path, files)
     assert [row["build"] for row in builds] == ["x", "good"]
-    (row,) = rejected
-    assert row["record"] in ("specs/y.yaml", "again/y.yaml")
-    assert row["why"] == "conflicting: another spec has the same hash"
+    label, file = rejected
+    assert (label["record"], label["why"]) == ("labels/v.csv, row 2, y", "its spec was rejected")
+    assert file["record"] in ("specs/y.yaml", "again/y.yaml")
+    assert file["why"] == "conflicting: another spec has the same hash"
 
 
 @pytest.mark.parametrize(

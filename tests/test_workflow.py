@@ -1,96 +1,22 @@
-"""Small whole studies through Snakemake, each as a user would run it."""
+"""What a study leaves, what an edit reruns, and how a study is run in other ways."""
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 import zipfile
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
-from prism.records.archives import members
-
-REPO = Path(__file__).parents[1]
-
-STUDY = {
-    "study": "tiny",
-    "seed": 7,
-    "records": {"generate": {"packages": 4, "builds": 160}},
-    "clusters": {"count": 40},
-    "rounds": {"per_job": 10},
-}
-TABLES = ("builds", "rejected", "nodes", "packages", "predictions", "metrics", "clusters", "jobs",
-          "outcomes", "rounds", "scores", "cluster_scores")  # fmt: skip
-
-
-def command(folder, *arguments, study=STUDY, snakefile=REPO / "Snakefile"):
-    (folder / "study.yaml").write_text(yaml.safe_dump(study))
-    return [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile), "--directory",
-            str(folder), "--configfile", str(folder / "study.yaml"), "--cores", "2",
-            *arguments]  # fmt: skip
-
-
-def environment():
-    """Without what a surrounding run may have set, so that a test sees what a user sees."""
-    return {key: value for key, value in os.environ.items() if key != "PRISM_DATA"}
-
-
-def snakemake(folder, *arguments, **kwargs):
-    return subprocess.run(
-        command(folder, *arguments, **kwargs),
-        capture_output=True,
-        text=True,
-        env=environment(),
-        check=False,
-    )
-
-
-def run(folder, *arguments, **kwargs):
-    done = snakemake(folder, *arguments, **kwargs)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
-def tables(folder, study="tiny"):
-    """All tables of a study by their path."""
-    results = folder / "results" / study
-    found = {str(path.relative_to(results)): pq.read_table(path)
-             for path in results.rglob("*.parquet")}  # fmt: skip
-    assert {f"{name}.parquet" for name in TABLES} <= found.keys()
-    return found
-
-
-def assert_same(one, other):
-    assert one.keys() == other.keys()
-    for name, table in one.items():
-        assert table.equals(other[name], check_metadata=True), name
+from studies import REPO, STUDY, assert_same, environment, raw_records, run, tables
 
 
 def rules_to_run(done):
     """Rules that a dry run would run, apart from `all`."""
     table = done.stdout.partition("Job stats:")[2]
     return set(re.findall(r"^(\w+) +\d+", table, re.M)) - {"all", "total"}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished study; tests that change anything work on a copy."""
-    folder = tmp_path_factory.mktemp("finished")
-    run(folder)
-    return folder
-
-
-@pytest.fixture
-def study(finished, tmp_path):
-    shutil.copytree(finished, tmp_path / "study", symlinks=True)
-    return tmp_path / "study"
 
 
 def test_a_study_leaves_its_tables_and_figures_and_nothing_else_to_be_done(finished):
@@ -197,14 +123,6 @@ def test_usable_as_a_module(finished, tmp_path):
     assert_same(tables(finished), tables(tmp_path))
 
 
-def raw_records(finished, folder):
-    """The generated records as a folder of the user's own."""
-    for name, content in members(finished / "results/tiny/records.tar.zst", lambda name: True):
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-
 def test_own_records_from_a_folder_and_from_a_zip(finished, tmp_path):
     raw_records(finished, tmp_path / "mine")
     wanted = tables(finished)
@@ -216,142 +134,6 @@ def test_own_records_from_a_folder_and_from_a_zip(finished, tmp_path):
         run(tmp_path, "-f", "results/own/builds.parquet", study=config)
         found = pq.read_table(tmp_path / "results/own/builds.parquet")
         assert found.equals(wanted["builds.parquet"])
-
-
-# Real kills: the same command afterwards gives the tables of an undisturbed run.
-
-
-def processes_of(group):
-    """Pids of the processes of a process group."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and os.getpgid(int(entry.name)) == group:
-                found.append(int(entry.name))
-        except ProcessLookupError:
-            continue
-    return found
-
-
-def run_after_kill(folder):
-    """The same command again, unlocked first where Snakemake says so."""
-    done = snakemake(folder)
-    if "--unlock" in done.stderr:
-        assert snakemake(folder, "--unlock").returncode == 0
-        done = snakemake(folder)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("seconds", [2.5, 5, 7, 9, 11])
-def test_kill_of_snakemake_itself(finished, tmp_path, seconds):
-    process = subprocess.Popen(
-        command(tmp_path), start_new_session=True, env=environment(),
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    time.sleep(seconds)
-    process.kill()
-    process.wait()
-    deadline = time.monotonic() + 60
-    while processes_of(process.pid) and time.monotonic() < deadline:
-        time.sleep(0.1)  # its jobs write on
-    run_after_kill(tmp_path)
-    assert_same(tables(finished), tables(tmp_path))
-
-
-def test_kill_of_jobs(finished, tmp_path):
-    killed = 0
-    for _ in range(4):
-        process = subprocess.Popen(
-            command(tmp_path), start_new_session=True, env=environment(),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        while process.poll() is None:
-            time.sleep(0.4)
-            jobs = [pid for pid in processes_of(process.pid) if pid != process.pid]
-            if jobs and killed % 3 < 2:
-                os.kill(jobs[-1], signal.SIGKILL)
-            killed += bool(jobs)
-    assert killed
-    run_after_kill(tmp_path)
-    assert_same(tables(finished), tables(tmp_path))
-
-
-# Bad input: one line that says what is wrong and where, exit status not 0, no trace.
-
-
-def error_of(done):
-    assert done.returncode != 0
-    output = done.stdout + done.stderr
-    assert "Traceback" not in output, output
-    lines = {line for line in output.splitlines() if re.match(r"\s*(config )?error: ", line)}
-    assert len(lines) == 1, output  # jobs at the same time may fail for the same reason
-    return lines.pop()
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"clusters": {"cuont": 40}}, "clusters.cuont: unknown key; did you mean 'count'?"),
-        ({"clusters": {"count": "many"}}, "clusters.count: expected a whole number"),
-        ({"records": {}}, "records: expected exactly one of generate, sources"),
-    ],
-)
-def test_bad_config(tmp_path, change, said):
-    assert said in error_of(snakemake(tmp_path, study=STUDY | change))
-
-
-def test_results_folder_that_is_a_file(tmp_path):
-    (tmp_path / "results").write_text("not a folder")
-    assert "results: expected a folder" in error_of(snakemake(tmp_path))
-
-
-def own(path):
-    return STUDY | {"records": {"sources": [{"path": path}]}}
-
-
-def test_study_with_no_builds(tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/notes.txt").write_text("nothing here")
-    assert "no builds" in error_of(snakemake(tmp_path, study=own("mine")))
-
-
-def test_truncated_archive(finished, tmp_path):
-    whole = (finished / "results/tiny/records.tar.zst").read_bytes()
-    (tmp_path / "mine.tar.zst").write_bytes(whole[: len(whole) // 2])
-    assert "mine.tar.zst" in error_of(snakemake(tmp_path, study=own("mine.tar.zst")))
-
-
-def test_label_table_without_status(finished, tmp_path):
-    raw_records(finished, tmp_path / "mine")
-    table = next((tmp_path / "mine").rglob("*.csv"))
-    table.write_text(table.read_text().replace("Status", "Stauts"))
-    said = error_of(snakemake(tmp_path, study=own("mine")))
-    assert table.name in said
-    assert "Status" in said
-
-
-def test_features_table_of_another_schema(study):
-    path = next((study / "results/tiny/features").glob("*.parquet"))
-    pq.write_table(pq.read_table(path).drop_columns("success"), path)
-    said = error_of(snakemake(study, "--rerun-triggers", "mtime"))
-    assert path.name in said
-    assert "no column 'success'" in said
-
-
-def test_spec_that_is_not_yaml_is_rejected_with_the_reason(finished, tmp_path):
-    raw_records(finished, tmp_path / "mine")
-    spec = next((tmp_path / "mine").rglob("*.yaml"))
-    spec.write_text("spec: [unclosed")
-    run(tmp_path, "results/tiny/builds.parquet", study=own("mine"))
-    rejected = pq.read_table(tmp_path / "results/tiny/rejected.parquet").to_pylist()
-    (row,) = [row for row in rejected if spec.name in row["record"]]
-    assert "not YAML" in row["why"]
-    assert re.search(r"line \d+, column \d+", row["why"])
-
-
-def test_unknown_package_is_named(finished):
-    done = snakemake(finished, "results/tiny/models/nosuch.parquet")
-    assert "package nosuch has no model" in error_of(done)
 
 
 def test_lint():

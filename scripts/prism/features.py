@@ -30,7 +30,7 @@ def packages(builds: pa.Table, min_builds: int, per_job: int) -> pa.Table:
     pyarrow.Table
         The packages table, ordered by name.
     """
-    names, code = _codes(builds["package"])
+    names, code = _codes(builds["package"].cast(pa.string()))
     counts = np.bincount(code, minlength=len(names))
     successes = np.bincount(code, builds["success"].to_numpy(), minlength=len(names))
     large = counts >= min_builds
@@ -106,10 +106,10 @@ def properties_of(
         yield name, nodes[name]
     if variants:
         texts, code = _codes(nodes["variants"])
-        parsed = [json.loads(text) for text in texts]
+        parsed = [json.loads(text) for text in [*texts, "{}"]]  # code -1: no variants are stated
         for variant in variants:
             values = pa.array([one.get(variant) for one in parsed], pa.string())
-            yield f"variant_{variant}", values.take(pa.array(code))
+            yield f"variant_{variant}", values.take(pa.array(code % len(parsed)))
 
 
 def _codes(column: pa.ChunkedArray | pa.Array) -> tuple[list[str], np.ndarray]:

@@ -34,16 +34,22 @@ def score(
     Raises
     ------
     prism.errors.InputError
-        If a round holds other jobs than the jobs table.
+        If a round holds other jobs than the jobs table, or outcomes lack a group.
     """
     names, of_row = _codes(jobs["job"])
     packages, package_of_row = _codes(jobs["group"])
     package = np.zeros(len(names), np.int64)
     package[of_row] = package_of_row
-    best = outcomes.group_by("group", use_threads=False).aggregate([("probability", "max")])
+    best = (
+        outcomes.unify_dictionaries()
+        .group_by("group", use_threads=False)
+        .aggregate([("probability", "max")])
+    )
     ceilings = dict(
         zip(best["group"].to_pylist(), best["probability_max"].to_pylist(), strict=True)
     )
+    for missing in sorted(set(packages) - set(ceilings)):
+        raise InputError(f"outcomes: none for group {missing}")
     ceiling = np.array([ceilings[name] for name in packages])[package]
     clusters = outcomes["cluster"].unique().to_pylist()
     by_package, by_cluster = [], []

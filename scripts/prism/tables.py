@@ -89,28 +89,34 @@ SCHEMAS: dict[str, pa.Schema] = {
 OPEN = {"features", "clusters"}  # followed by text columns, one a feature
 
 
-def _check(table: str, schema: pa.Schema, path: str | Path) -> None:
+def _schema(table: str, found: pa.Schema, path: str | Path) -> pa.Schema:
+    """The schema that a file of this schema has once its texts are encoded as Prism does."""
     wanted = SCHEMAS[table]
-    found = {field.name: field.type for field in schema}
-    for field in wanted:
-        if field.name not in found:
+    if found.names[: len(wanted)] != wanted.names:
+        missing = [name for name in wanted.names if name not in found.names]
+        what = f"no column {missing[0]!r}" if missing else "columns in another order"
+        raise InputError(
+            f"{path}: {what}: a {table} table has the columns {', '.join(wanted.names)}, "
+            f"this file has {', '.join(found.names) or 'none'}"
+        )
+    features = found.names[len(wanted) :]
+    if features and table not in OPEN:
+        raise InputError(f"{path}: unknown column {features[0]!r} in a {table} table")
+    schema = pa.schema([*wanted, *((name, CODED) for name in features)], found.metadata)
+    for there, here in zip(found, schema, strict=True):
+        if found.names.count(there.name) > 1:
+            raise InputError(f"{path}: column {there.name!r} stands there twice")
+        if there.type != here.type and not (_is_text(there.type) and _is_text(here.type)):
+            kind = "text" if _is_text(here.type) else here.type
             raise InputError(
-                f"{path}: no column {field.name!r}: a {table} table has the columns "
-                f"{', '.join(wanted.names)}, this file has {', '.join(schema.names) or 'none'}"
+                f"{path}: column {there.name!r} is {there.type}, expected {kind} (a {table} table)"
             )
-        if found[field.name] != field.type:
-            raise InputError(
-                f"{path}: column {field.name!r} is {found[field.name]}, expected {field.type} "
-                f"(a {table} table)"
-            )
-    if schema.names[: len(wanted)] != wanted.names:
-        raise InputError(f"{path}: a {table} table has the columns {', '.join(wanted.names)}, "
-                         f"in that order")  # fmt: skip
-    for name in schema.names[len(wanted) :]:
-        if table not in OPEN:
-            raise InputError(f"{path}: unknown column {name!r} in a {table} table")
-        if found[name] not in (TEXT, CODED):
-            raise InputError(f"{path}: feature {name!r} is {found[name]}, expected text")
+    return schema
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def read(path: str | Path, table: str, columns: Sequence[str] | None = None) -> pa.Table:
@@ -125,6 +131,11 @@ def read(path: str | Path, table: str, columns: Sequence[str] | None = None) -> 
     columns : sequence of str, optional
         The columns wanted; all of them without.
 
+    Returns
+    -------
+    pyarrow.Table
+        Texts are encoded as the schema says, however the file has them.
+
     Raises
     ------
     prism.errors.InputError
@@ -132,11 +143,12 @@ def read(path: str | Path, table: str, columns: Sequence[str] | None = None) -> 
     """
     try:
         with pq.ParquetFile(path) as file:
-            _check(table, file.schema_arrow, path)
-            return file.read(columns)
+            schema = _schema(table, file.schema_arrow, path)
+            data = file.read(columns)
+        return _encode(data, schema)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; expected a {table} table") from None
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise InputError(f"{path}: not a readable {table} table: {error}") from None
 
 
@@ -157,9 +169,16 @@ def write(path: str | Path, table: str, data: pa.Table) -> None:
     prism.errors.InputError
         If the table has another schema, or if the file can't be written.
     """
-    _check(table, data.schema, path)
+    data = _encode(data, _schema(table, data.schema, path))
     with replacing(path) as temporary:
         pq.write_table(data, temporary, compression="zstd")
+
+
+def _encode(data: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The columns of `data` with the types that the schema gives them."""
+    schema = pa.schema([schema.field(name) for name in data.column_names], schema.metadata)
+    columns = [_cast(data[field.name], field.type) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 @contextmanager
@@ -204,7 +223,7 @@ def _cast(values: object, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
     if values.type == kind:
         return values
     if pa.types.is_dictionary(kind):
-        return values.dictionary_encode().cast(kind)
+        return values.cast(TEXT).dictionary_encode()
     return values.cast(kind)
 
 

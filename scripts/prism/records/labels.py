@@ -17,6 +17,10 @@ HASH = "full_hash"
 LARGEST = 10_000_000  # rows; a parquet file of a few bytes can claim any number
 
 
+class OtherTableError(InputError):
+    """A table that has nothing of a label table, and may be something else."""
+
+
 def read_labels(place: str, data: bytes, suffix: str) -> pa.Table:
     """Read the label table of a package.
 
@@ -41,7 +45,7 @@ def read_labels(place: str, data: bytes, suffix: str) -> pa.Table:
     ------
     prism.errors.InputError
         If the file can't be read as what its suffix says, or has not the columns. Nothing that a
-        pickle asks for is run.
+        pickle asks for is run. An `OtherTableError` if it has none of Status, Reason, full_hash.
     """
     reader = {".csv": _from_csv, ".parquet": _from_parquet}.get(suffix, _from_pickle)
     *texts, reason = reader(place, data)
@@ -55,7 +59,8 @@ def _check(place: str, names: Sequence[object], index: bool) -> None:
         if names.count(name) > 1:
             raise InputError(f"{place}: column {name!r} stands there twice")
         if name not in names and not (name == HASH and index):
-            raise InputError(
+            other = {HASH, "Status", "Reason"}.isdisjoint(names)
+            raise (OtherTableError if other else InputError)(
                 f"{place}: no column {name!r}: a label table has the columns {', '.join(NEEDED)} "
                 f"and {HASH} (or the hash as its index), this one has "
                 f"{', '.join(map(repr, names)) or 'none'}"

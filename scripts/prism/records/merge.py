@@ -17,7 +17,7 @@ from prism.records.archives import members
 
 FOLDERS = {"working": True, "errors": False}  # what a folder of specs says of their builds
 
-_PACKAGE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")  # safe in a file name
+_PACKAGE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")  # safe in a file name
 
 
 class Label(NamedTuple):
@@ -38,19 +38,19 @@ class Raw(NamedTuple):
         Kept labels (successes and root failures) of a hash.
     specs : dict of str to list of int
         Nodes of the spec of a hash, as indices into `nodes`.
-    files : dict of str to dict of str to bool or None
+    files : dict of str to list of tuple (record, bool or None)
         Where specs of a hash stand, and what the folder says of the build.
     nodes : list of Node
     rejected : list of tuple (record, why)
     explained : set of str
         Hashes of rejected labels: a spec that has no other label needs no reason of its own.
     spoiled : set of str
-        Hashes of rejected specs: their labels need no reason of their own.
+        Hashes of rejected specs, of which nothing can be kept.
     """
 
     labels: dict[str, list[Label]]
     specs: dict[str, list[int]]
-    files: dict[str, dict[str, bool | None]]
+    files: dict[str, list[tuple[str, bool | None]]]
     nodes: list[specs.Node]
     rejected: list[tuple[str, str]]
     explained: set[str]
@@ -60,8 +60,9 @@ class Raw(NamedTuple):
 def read_records(sources: Sequence[tuple[str | Path, str]]) -> tuple[pa.Table, pa.Table, pa.Table]:
     """Read raw records and keep successes and root failures.
 
-    Every ``.csv``, ``.parquet`` or ``.pkl`` file is a label table and every ``.yaml``, ``.yml``
-    or ``.json`` file a concrete spec, named after its hash. Specs without a label count as
+    Every ``.csv``, ``.parquet`` or ``.pkl`` file is a label table (one that has nothing of a label
+    table is left alone, unless it stands in a folder called ``labels``), and every ``.yaml``,
+    ``.yml`` or ``.json`` file a concrete spec, named after its hash. Specs without a label count as
     successes in a folder called ``working`` and as failures in one called ``errors``; where there
     is a label, it decides.
 
@@ -94,17 +95,19 @@ def read_records(sources: Sequence[tuple[str | Path, str]]) -> tuple[pa.Table, p
 
 def _read(sources: Iterable[tuple[str | Path, str]]) -> Raw:
     reader = specs.SpecReader()
-    raw = Raw(defaultdict(list), {}, defaultdict(dict), reader.nodes, [], set(), set())
-    for path, name, content in _progress(_files(sources)):
-        if PurePosixPath(name).suffix in specs.SUFFIXES:
-            _take_spec(raw, reader, name, content)
+    raw = Raw(defaultdict(list), {}, defaultdict(list), reader.nodes, [], set(), set())
+    for path, folder, name, content in _progress(_files(sources)):
+        if name.endswith(specs.SUFFIXES):
+            within = PurePosixPath(PurePosixPath(path).name, folder, name).parts[:-1]
+            says = [FOLDERS[part] for part in within if part in FOLDERS]
+            _take_spec(raw, reader, name, content, says[-1] if says else None)
         else:
             _take_labels(raw, path, name, content)
     return raw
 
 
-def _files(sources: Iterable[tuple[str | Path, str]]) -> Iterator[tuple[str, str, bytes]]:
-    """Every file that matters as (source, name within the folder that counts, content)."""
+def _files(sources: Iterable[tuple[str | Path, str]]) -> Iterator[tuple[str, str, str, bytes]]:
+    """Every file that matters: source, folder that counts, name within it, content."""
     suffixes = (*labels.SUFFIXES, *specs.SUFFIXES)
     for path, folder in sources:
         inside = f"/{folder.strip('/')}/" if folder.strip("/") else "/"
@@ -113,7 +116,7 @@ def _files(sources: Iterable[tuple[str | Path, str]]) -> Iterator[tuple[str, str
             return inside in f"/{name}" and name.endswith(suffixes)
 
         for name, content in members(path, wanted):
-            yield str(path), f"/{name}".partition(inside)[2], content
+            yield str(path), folder, f"/{name}".partition(inside)[2], content
 
 
 def _progress(files: Iterable, every_seconds: float = 5.0) -> Iterator:
@@ -127,7 +130,9 @@ def _progress(files: Iterable, every_seconds: float = 5.0) -> Iterator:
     print(f"read {count:,} files in {time.monotonic() - start:.1f} s", flush=True)
 
 
-def _take_spec(raw: Raw, reader: specs.SpecReader, name: str, content: bytes) -> None:
+def _take_spec(
+    raw: Raw, reader: specs.SpecReader, name: str, content: bytes, says: bool | None
+) -> None:
     build = PurePosixPath(name).stem
     try:
         nodes = reader.read(name, content)
@@ -138,12 +143,20 @@ def _take_spec(raw: Raw, reader: specs.SpecReader, name: str, content: bytes) ->
     if raw.specs.setdefault(build, nodes) != nodes:
         raw.rejected.append((name, "conflicting: another spec has the same hash"))
         raw.spoiled.add(build)
-    says = [FOLDERS[folder] for folder in PurePosixPath(name).parts[:-1] if folder in FOLDERS]
-    raw.files[build][name] = says[-1] if says else None
+    raw.files[build].append((name, says))
 
 
 def _take_labels(raw: Raw, path: str, name: str, content: bytes) -> None:
-    rows = labels.read_labels(f"{path}: {name}", content, PurePosixPath(name).suffix)
+    file = PurePosixPath(name)
+    try:
+        rows = labels.read_labels(f"{path}: {name}", content, file.suffix)
+    except labels.OtherTableError:
+        if "labels" in file.parts:
+            raise
+        print(f"left alone, not a label table: {name}")
+        return
+    if not len(rows):
+        print(f"no rows: {name}")
     for row, (build, package, status, reason) in enumerate(
         zip(*(column.to_pylist() for column in rows.columns), strict=True), 1
     ):
@@ -160,9 +173,13 @@ def _take_labels(raw: Raw, path: str, name: str, content: bytes) -> None:
 
 def _decide(raw: Raw) -> Iterator[tuple[str, Label]]:
     """The builds that are kept, each with its label; all others go to `raw.rejected`."""
-    for build in sorted((raw.labels.keys() | raw.files.keys()) - raw.spoiled):
-        files = raw.files.get(build, {})
-        if build in raw.labels:
+    for build in sorted(raw.labels.keys() | raw.files.keys()):
+        files = raw.files.get(build, [])
+        if build in raw.spoiled:
+            labelled = raw.labels.get(build, [])
+            raw.rejected.extend((row.record, "its spec was rejected") for row in labelled)
+            label = None
+        elif build in raw.labels:
             label = _from_labels(raw, raw.labels[build], files)
         elif build not in raw.explained:
             label = _from_folders(raw, build, files)
@@ -176,30 +193,29 @@ def _decide(raw: Raw) -> Iterator[tuple[str, Label]]:
             yield build, label
 
 
-def _from_labels(raw: Raw, rows: list[Label], files: dict[str, bool | None]) -> Label | None:
+def _from_labels(raw: Raw, rows: list[Label], files: list[tuple[str, bool | None]]) -> Label | None:
     if len({row.success for row in rows}) > 1:
         records = "; ".join(row.record for row in rows)
         raw.rejected.append((records, "conflicting: success and root failure"))
         return None
     for row in rows[1:]:
         raw.rejected.append((row.record, "duplicate: the build has a label already"))
-    for name, says in files.items():
+    for name, says in files:
         if says is not None and says != rows[0].success:
             raw.rejected.append((name, "overruled: the build's label says the contrary"))
     return rows[0]
 
 
-def _from_folders(raw: Raw, build: str, files: dict[str, bool | None]) -> Label | None:
-    says = {name: success for name, success in files.items() if success is not None}
-    records = "; ".join(sorted(says or files))
+def _from_folders(raw: Raw, build: str, files: list[tuple[str, bool | None]]) -> Label | None:
+    says = {success for _, success in files if success is not None}
+    records = "; ".join(sorted(name for name, success in files if success is not None or not says))
     if not says:
         raw.rejected.append((records, "spec without a label"))
         return None
-    if len(set(says.values())) > 1:
+    if len(says) > 1:
         raw.rejected.append((records, "conflicting: success and root failure"))
         return None
-    success = next(iter(says.values()))
-    return Label(raw.nodes[raw.specs[build][0]].node, success, None, records)
+    return Label(raw.nodes[raw.specs[build][0]].node, says.pop(), None, records)
 
 
 def _unfit(raw: Raw, build: str, label: Label) -> str | None:

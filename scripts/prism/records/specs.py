@@ -49,7 +49,10 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class SpecError(ValueError):
-    """A spec that can't be read; the message says where and why."""
+    """A spec that can't be read; the message is one line that says where and why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
 
 
 class Node(NamedTuple):
@@ -100,7 +103,8 @@ class SpecReader:
         SpecError
             If the text is neither, or a node has no name or version.
         """
-        texts = _cut(text)
+        json_text = PurePosixPath(name).suffix == ".json"
+        texts = None if json_text else _cut(text)
         if texts is not None:
             known = self._of_text
             try:
@@ -108,7 +112,7 @@ class SpecReader:
             except KeyError:
                 if all(node in known or self._learn(node) for node in texts):
                     return [known[node] for node in texts]
-        document = _load_json(text) if PurePosixPath(name).suffix == ".json" else _load_yaml(text)
+        document = _load_json(text) if json_text else _load_yaml(text)
         return [self._index(entry) for entry in _entries(document)]
 
     def _learn(self, text: bytes) -> bool:
@@ -184,12 +188,24 @@ def _load_yaml(text: bytes) -> object:
 def _load_json(text: bytes) -> object:
     """Parse JSON with every number as the text that stands there."""
     try:
-        return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+        document = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+        json.dumps(document, ensure_ascii=False).encode()  # half of a surrogate pair is no text
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise SpecError(f"{where}: not JSON: {error.msg}") from None
-    except (UnicodeDecodeError, RecursionError) as error:
+    except (UnicodeError, RecursionError) as error:
         raise SpecError(f"not JSON: {error}") from None
+    level = [document]
+    for _ in range(_DEEPEST + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    if level:
+        raise SpecError("nested too deeply for a spec")
+    return document
 
 
 def _entries(document: object) -> list:
@@ -212,11 +228,11 @@ def _node(entry: object) -> Node:
     return Node(
         name,
         version,
-        _text(compiler.get("name")),
-        _text(compiler.get("version")),
-        _text(target.get("name") if isinstance(target, dict) else target),
-        _text(arch.get("platform_os")),
-        _text(arch.get("platform")),
+        _filled(compiler.get("name")),
+        _filled(compiler.get("version")),
+        _filled(target.get("name") if isinstance(target, dict) else target),
+        _filled(arch.get("platform_os")),
+        _filled(arch.get("platform")),
         json.dumps(
             {key: _flat(value) for key, value in sorted(_mapping(entry, "parameters").items())}
         ),
@@ -232,7 +248,7 @@ def _mapping(entry: dict, key: str) -> dict:
     return value
 
 
-def _text(value: object) -> str | None:
+def _filled(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
@@ -240,4 +256,13 @@ def _flat(value: object) -> str:
     """A variant's value as one text; JSON and YAML agree: true, false, null."""
     if isinstance(value, list):
         return ",".join(map(_flat, value))
+    value = _texts(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _texts(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _texts(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_texts(item) for item in value]
     return value if isinstance(value, str) else json.dumps(value)

@@ -81,21 +81,29 @@ def queue(jobs: pa.Table, clusters: pa.Table, outcomes: pa.Table) -> Queue:
     Raises
     ------
     prism.errors.InputError
-        If outcomes lack a cluster or a group of jobs, or clusters a feature that jobs require.
+        If outcomes lack a cluster or a group of jobs, if clusters lack a feature that jobs
+        require, or if a job contradicts itself.
     """
     job, job_of_row = _codes(jobs["job"])
     groups, group_of_row = _codes(jobs["group"])
     group = np.zeros(len(job), np.int64)
     group[job_of_row] = group_of_row
+    for row in np.flatnonzero(group[job_of_row] != group_of_row)[:1]:
+        raise InputError(f"jobs: job {job[job_of_row[row]]} stands in two groups")
     names = clusters["cluster"].to_pylist()
     subsystem, of_row = _codes(jobs["subsystem"])
     feature, feature_of_row = _codes(jobs["feature"])
     value, value_of_row = _codes(jobs["value"])
+    for row in np.flatnonzero((feature_of_row >= 0) & (value_of_row < 0))[:1]:
+        raise InputError(f"jobs: {job[job_of_row[row]]} requires no value of a feature")
     requirements: dict[str, list[Requirement]] = {}
     order = np.argsort(feature_of_row, kind="stable")
     bounds = np.searchsorted(feature_of_row[order], np.arange(len(feature) + 1))
     for number in sorted(range(len(feature)), key=feature.__getitem__):
         rows = order[bounds[number] : bounds[number + 1]]
+        stated = np.sort(job_of_row[rows])
+        for twice in stated[1:][np.diff(stated) == 0][:1]:
+            raise InputError(f"jobs: {job[twice]} requires {feature[number]} twice")
         if feature[number] not in clusters.column_names:
             raise InputError(f"jobs require {feature[number]}, a feature that no cluster carries")
         offered, code = _codes(clusters[feature[number]])
@@ -167,7 +175,7 @@ class Matching:
         key, new = np.unique(self.set_of_job[jobs] * width + values + 1, return_inverse=True)
         parent, value = key // width, key % width - 1
         of_set, members = self._entries(parent)
-        meets = offered[members] == value[of_set]
+        meets = (offered[members] == value[of_set]) & (value[of_set] >= 0)
         count = np.bincount(of_set[meets], minlength=len(key))
         self.set_of_job[jobs] = len(self.count) + new
         self.start = np.append(self.start, len(self.members) + np.cumsum(count) - count)
