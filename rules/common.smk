@@ -88,75 +88,71 @@ def rows(path, changed):
 
 
 def packages(wildcards):
-    """Rows of the packages that have a model."""
+    """The packages that have a model."""
     path = checkpoints.list_packages.get(study=wildcards.study).output[0]
-    return [row for row in rows(path, os.stat(path).st_mtime_ns) if row["batch"] is not None]
+    return [row["package"] for row in rows(path, os.stat(path).st_mtime_ns) if not row["reason"]]
 
 
 def rounds(wildcards):
-    """Rows of the rounds."""
+    """The rounds, in the order in which each adds to the one before."""
     path = checkpoints.plan_rounds.get(study=wildcards.study).output[0]
-    return rows(path, os.stat(path).st_mtime_ns)
+    return [row["round"] for row in rows(path, os.stat(path).st_mtime_ns)]
+
+
+def batch(names, number, stage):
+    """The names that make a batch: that many of them are handled by one job."""
+    per_job = config[stage]["per_job"]
+    return names[int(number) * per_job : (int(number) + 1) * per_job]
+
+
+def batch_of(name, names, stage):
+    """Folder of the batch in which a name is handled."""
+    if name not in names:
+        sys.exit(f"error: {name} is not among the {len(names)} {stage} of this study")
+    return f"{stage}/batch_{names.index(name) // config[stage]['per_job']}"
 
 
 def features_of_batch(wildcards):
-    return expand(
-        "results/{study}/features/{package}.parquet",
-        study=wildcards.study,
-        package=[
-            row["package"] for row in packages(wildcards) if row["batch"] == int(wildcards.batch)
-        ],
-    )
+    names = batch(packages(wildcards), wildcards.batch, "models")
+    pattern = "results/{study}/features/{package}.parquet"
+    return expand(pattern, study=wildcards.study, package=names)
 
 
 def of_every_package(pattern):
     """Input function: `pattern` for every package that has a model."""
-
-    def paths(wildcards):
-        names = [row["package"] for row in packages(wildcards)]
-        return expand(pattern, study=wildcards.study, package=names)
-
-    return paths
+    return lambda wildcards: expand(pattern, study=wildcards.study, package=packages(wildcards))
 
 
 def of_every_batch(pattern):
     """Input function: `pattern` for every batch of packages."""
 
     def paths(wildcards):
-        batches = sorted({row["batch"] for row in packages(wildcards)})
-        return expand(pattern, study=wildcards.study, batch=batches)
+        count = -(-len(packages(wildcards)) // config["models"]["per_job"])
+        return expand(pattern, study=wildcards.study, batch=range(count))
 
     return paths
 
 
 def batch_of_package(wildcards):
-    (batch,) = {
-        row["batch"] for row in packages(wildcards) if row["package"] == wildcards.package
-    } or {None}
-    if batch is None:
-        sys.exit(f"error: package {wildcards.package} has no model: too few builds, or unknown")
-    return f"results/{wildcards.study}/models/batch_{batch}"
+    folder = batch_of(wildcards.package, packages(wildcards), "models")
+    return f"results/{wildcards.study}/{folder}"
+
+
+def batch_of_round(wildcards):
+    folder = batch_of(wildcards.round, rounds(wildcards), "rounds")
+    return f"results/{wildcards.study}/{folder}"
+
+
+def rounds_of_batch(wildcards):
+    return batch(rounds(wildcards), wildcards.batch, "rounds")
 
 
 def every_round(wildcards):
     return expand(
         "results/{study}/rounds/{round}.parquet",
         study=wildcards.study,
-        round=[row["round"] for row in rounds(wildcards)],
+        round=rounds(wildcards),
     )
-
-
-def rounds_of_batch(wildcards):
-    first = int(wildcards.batch) * config["rounds"]["per_job"]
-    return [row["round"] for row in rounds(wildcards)[first : first + config["rounds"]["per_job"]]]
-
-
-def batch_of_round(wildcards):
-    names = [row["round"] for row in rounds(wildcards)]
-    if wildcards.round not in names:
-        sys.exit(f"error: no round {wildcards.round}: the last one is {names[-1]}")
-    batch = names.index(wildcards.round) // config["rounds"]["per_job"]
-    return f"results/{wildcards.study}/rounds/batch_{batch}"
 
 
 def local_archive(source):

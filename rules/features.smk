@@ -14,7 +14,6 @@ checkpoint list_packages:
         "../envs/prism.yaml"
     params:
         min_builds=config["models"]["min_builds"],
-        per_job=config["models"]["per_job"],
         code=code_of("list_packages"),
     script:
         "../scripts/list_packages.py"

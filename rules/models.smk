@@ -29,6 +29,8 @@ rule take_model:
         "results/{study}/models/{package}.parquet",
     log:
         "results/{study}/logs/take_model/{package}.log",
+    benchmark:
+        "results/{study}/benchmarks/take_model/{package}.tsv"
     conda:
         "../envs/prism.yaml"
     shell:

@@ -52,6 +52,8 @@ rule take_round:
         "results/{study}/rounds/{round}.parquet",
     log:
         "results/{study}/logs/take_round/{round}.log",
+    benchmark:
+        "results/{study}/benchmarks/take_round/{round}.tsv"
     conda:
         "../envs/prism.yaml"
     shell:

@@ -30,7 +30,7 @@ def main(
     tables.write(out, "jobs", required)
     count, stated = len(required["job"].unique()), len(required) - required["feature"].null_count
     print(f"{count:,} jobs, {stated / count:.1f} requirements each")
-    left = [row for row in of_packages.to_pylist() if row["batch"] is None]
+    left = [row for row in of_packages.to_pylist() if row["reason"]]
     if left:
         named = ", ".join(row["package"] for row in left)
         print(f"{sum(row['builds'] for row in left):,} builds not submitted, no model: {named}")

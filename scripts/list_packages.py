@@ -4,15 +4,13 @@ from prism import features, tables
 from prism.process import logging_to
 
 
-def main(*, builds: str, min_builds: int, per_job: int, out: str) -> None:
-    listed = features.packages(tables.read(builds, "builds"), min_builds, per_job)
+def main(*, builds: str, min_builds: int, out: str) -> None:
+    listed = features.packages(tables.read(builds, "builds"), min_builds)
     tables.write(out, "packages", listed)
     for row in listed.to_pylist():
-        if row["batch"] is None:
+        if row["reason"]:
             print(f"no model for {row['package']} ({row['builds']} builds): {row['reason']}")
-    print(
-        f"{listed['batch'].is_valid().to_pylist().count(True)} of {len(listed)} packages modelled"
-    )
+    print(f"{listed['reason'].null_count} of {len(listed)} packages modelled")
 
 
 if __name__ == "__main__":
@@ -20,6 +18,5 @@ if __name__ == "__main__":
         main(
             builds=snakemake.input.builds,
             min_builds=snakemake.params.min_builds,
-            per_job=snakemake.params.per_job,
             out=snakemake.output[0],
         )

@@ -87,4 +87,4 @@ def test_spec_that_is_not_yaml_is_rejected_with_the_reason(finished, tmp_path):
 
 def test_unknown_package_is_named(finished):
     done = snakemake(finished, "results/tiny/models/nosuch.parquet")
-    assert "package nosuch has no model" in error_of(done)
+    assert "nosuch is not among the 3 models of this study" in error_of(done)

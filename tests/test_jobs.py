@@ -41,8 +41,8 @@ def rows_of(jobs: pa.Table) -> list[tuple]:
 @pytest.mark.parametrize("seed", range(60))
 def test_jobs_equal_those_by_dictionaries(records, seed):
     builds, nodes = records(seed)
-    listed = packages(builds, 3, 2)
-    modelled = {row["package"] for row in listed.to_pylist() if row["batch"] is not None}
+    listed = packages(builds, 3)
+    modelled = {row["package"] for row in listed.to_pylist() if row["reason"] is None}
     for properties, variants in ((DEFAULT, ()), (PROPERTIES, ("a", "b")), ((), ("a",))):
         features = set()
         for package in modelled:
@@ -62,7 +62,7 @@ def small(*node_rows: tuple[str, str, str | None]) -> tuple[pa.Table, pa.Table, 
     for position, name in enumerate(("build", "node", "version")):
         nodes[name] = [row[position] for row in node_rows]
     built = tables.table("builds", columns)
-    return built, tables.table("nodes", nodes), packages(built, 1, 1)
+    return built, tables.table("nodes", nodes), packages(built, 1)
 
 
 def test_what_is_constant_within_the_package_is_required_too():
@@ -90,12 +90,12 @@ def test_of_two_nodes_of_one_name_the_later_counts(later):
 
 def test_builds_of_packages_without_a_model_are_no_jobs():
     builds, nodes, _ = small(("b1", "zlib", "1"), ("b2", "zlib", "2"))
-    found = requirements(builds, nodes, packages(builds, 3, 1), ["zlib-version"], DEFAULT)
+    found = requirements(builds, nodes, packages(builds, 3), ["zlib-version"], DEFAULT)
     assert len(found) == 0
 
 
 def test_jobs_can_be_written(tmp_path, records):
     builds, nodes = records(5)
-    found = requirements(builds, nodes, packages(builds, 1, 1), ["zlib-version"], DEFAULT)
+    found = requirements(builds, nodes, packages(builds, 1), ["zlib-version"], DEFAULT)
     tables.write(tmp_path / "jobs.parquet", "jobs", found)
     assert rows_of(tables.read(tmp_path / "jobs.parquet", "jobs")) == rows_of(found)

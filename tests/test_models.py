@@ -217,10 +217,9 @@ def test_folds_come_from_the_seed_and_the_package_alone() -> None:
     assert folds("p", 1) != folds("q", 1)
 
 
-def package_rows(*rows: tuple[str, int, int, int | None]) -> pa.Table:
-    names = ("package", "builds", "successes", "batch")
-    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
-    return tables.table("packages", {**columns, "reason": [None] * len(rows)})
+def package_rows(*rows: tuple[str, int, int, str | None]) -> pa.Table:
+    names = ("package", "builds", "successes", "reason")
+    return tables.table("packages", dict(zip(names, zip(*rows, strict=True), strict=True)))
 
 
 @pytest.mark.parametrize(
@@ -239,7 +238,7 @@ def test_what_cannot_be_measured_says_why(features: pa.Table, reason: str) -> No
     found = models.cross_validate(features, "p", 1.0, 10, 0)
     assert found.num_rows == 0
     successes = int(features["success"].to_numpy().sum())
-    packages = package_rows(("p", features.num_rows, successes, 0), ("small", 2, 1, None))
+    packages = package_rows(("p", features.num_rows, successes, None), ("small", 2, 1, "too few"))
     (row,) = measures.measure(found, packages).to_pylist()
     assert reason in row.pop("reason")
     expected = {"package": "p", "model": "categorical_nb", "n": features.num_rows, "folds": 0}
@@ -272,7 +271,7 @@ def test_metrics_of_a_package() -> None:
     features = random_features(5, 120)
     predictions = models.cross_validate(features, "p", 1.0, 10, 0)
     success = features["success"].to_pylist()
-    metrics = measures.measure(predictions, package_rows(("p", 120, sum(success), 0)))
+    metrics = measures.measure(predictions, package_rows(("p", 120, sum(success), None)))
     (row,) = metrics.to_pylist()
     assert (row["folds"], row["reason"]) == (10, None)
     for prefix, column in (("", "probability"), ("baseline_", "baseline")):
@@ -313,7 +312,12 @@ def write_study(folder: Path) -> list[Path]:
         if package == "heffte":
             features = features_of([True] * 6, a_version=list("112233"))
         tables.write(folder / "features" / f"{package}.parquet", "features", features)
-    rows = [("zlib", 40, 30, 0), ("abyss", 30, 20, 0), ("heffte", 6, 6, 1), ("loki", 1, 1, None)]
+    rows = [
+        ("zlib", 40, 30, None),
+        ("abyss", 30, 20, None),
+        ("heffte", 6, 6, None),
+        ("loki", 1, 1, "too few"),
+    ]
     tables.write(folder / "packages.parquet", "packages", package_rows(*rows))
     return [folder / "features" / f"{package}.parquet" for package in sizes]
 

@@ -29,14 +29,14 @@ def records(published) -> tuple[pa.Table, pa.Table, pa.Table]:
 
 @pytest.fixture(scope="module")
 def listed(records) -> pa.Table:
-    return features.packages(records[0], min_builds=5, per_job=10)
+    return features.packages(records[0], min_builds=5)
 
 
 @pytest.fixture(scope="module")
 def tables_of_features(records, listed) -> dict[str, pa.Table]:
     """The features table of every package that has a model."""
     builds, _, nodes = records
-    modelled = [row["package"] for row in listed.to_pylist() if row["batch"] is not None]
+    modelled = [row["package"] for row in listed.to_pylist() if row["reason"] is None]
     return {name: features.extract(builds, nodes, name, PROPERTIES) for name in modelled}
 
 
@@ -77,12 +77,9 @@ def test_builds_of_the_labelled_records(records):
 
 def test_packages_of_the_labelled_records(listed):
     rows = listed.to_pylist()
-    assert sum(row["batch"] is not None for row in rows) == 49
+    assert sum(row["reason"] is None for row in rows) == 49
     # heffte's label table is empty, so that it has no build at all
-    assert [(row["package"], row["builds"]) for row in rows if row["batch"] is None] == [
-        ("loki", 1)
-    ]
-    assert {row["batch"] for row in rows} == {None, *range(5)}
+    assert [(row["package"], row["builds"]) for row in rows if row["reason"]] == [("loki", 1)]
 
 
 def test_features_of_the_labelled_records(records, tables_of_features):

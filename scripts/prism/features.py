@@ -13,7 +13,7 @@ from prism.errors import InputError
 PROPERTIES = ("version", "compiler", "compiler_version", "target", "os", "platform")
 
 
-def packages(builds: pa.Table, min_builds: int, per_job: int) -> pa.Table:
+def packages(builds: pa.Table, min_builds: int) -> pa.Table:
     """Count the builds of every package and say which of them get a model.
 
     Parameters
@@ -22,8 +22,6 @@ def packages(builds: pa.Table, min_builds: int, per_job: int) -> pa.Table:
         The builds table.
     min_builds : int
         A package needs as many builds for a model.
-    per_job : int
-        Packages of one batch, that is, of one job that fits models.
 
     Returns
     -------
@@ -34,7 +32,6 @@ def packages(builds: pa.Table, min_builds: int, per_job: int) -> pa.Table:
     counts = np.bincount(code, minlength=len(names))
     successes = np.bincount(code, builds["success"].to_numpy(), minlength=len(names))
     large = counts >= min_builds
-    batch = np.where(large, (np.cumsum(large) - 1) // per_job, -1)
     reason = f"fewer than {min_builds} builds"
     order = np.argsort(names)
     return tables.table(
@@ -43,7 +40,6 @@ def packages(builds: pa.Table, min_builds: int, per_job: int) -> pa.Table:
             "package": [names[i] for i in order],
             "builds": counts[order],
             "successes": successes[order].astype(int),
-            "batch": pa.array(batch[order], mask=~large[order]),
             "reason": [None if large[i] else reason for i in order],
         },
     )

@@ -26,7 +26,7 @@ def requirements(
     Parameters
     ----------
     builds, nodes, packages : pyarrow.Table
-        The tables of those names; only packages with a batch have a model.
+        The tables of those names; a package without a reason has a model.
     clusters : sequence of str
         The features that clusters carry.
     properties, variants : sequence of str
@@ -38,7 +38,7 @@ def requirements(
         The jobs table, ordered as `builds` and by feature; a job that requires nothing has one
         row without a subsystem, a feature and a value.
     """
-    modelled = packages["package"].filter(packages["batch"].is_valid())
+    modelled = packages["package"].filter(packages["reason"].is_null())
     builds = builds.filter(
         pc.is_in(builds["package"].cast(pa.string()), value_set=modelled.combine_chunks())
     )

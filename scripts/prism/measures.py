@@ -69,7 +69,7 @@ def measure(predictions: pa.Table, packages: pa.Table) -> pa.Table:
     predictions : pyarrow.Table
         A `predictions` table, out of fold.
     packages : pyarrow.Table
-        The `packages` table; one without a model (its batch is null) is left out.
+        The `packages` table; one without a model is left out.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def measure(predictions: pa.Table, packages: pa.Table) -> pa.Table:
     """
     rows = []
     models = predictions["model"].unique().to_pylist() or [KIND]
-    for package in packages.filter(packages["batch"].is_valid()).to_pylist():
+    for package in packages.filter(packages["reason"].is_null()).to_pylist():
         own = predictions.filter(pc.equal(predictions["package"], package["package"]))
         for model in models:
             rows.append(_row(package, model, own.filter(pc.equal(own["model"], model))))

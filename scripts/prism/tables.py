@@ -34,9 +34,9 @@ SCHEMAS: dict[str, pa.Schema] = {
          ("compiler_version", CODED), ("target", CODED), ("os", CODED), ("platform", CODED),
          ("variants", CODED)]
     ),
-    # batch: number of the job that fits the package; null = no model, for the reason given
+    # reason: why the package has no model; null = it has one
     "packages": pa.schema(
-        [("package", TEXT), ("builds", INT), ("successes", INT), ("batch", INT), ("reason", TEXT)]
+        [("package", TEXT), ("builds", INT), ("successes", INT), ("reason", TEXT)]
     ),
     "features": pa.schema([("build", TEXT), ("success", pa.bool_())]),  # + a column a feature
     # value: null = the spec has no such node; weight: what the term adds to the log odds
