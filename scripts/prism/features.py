@@ -28,7 +28,7 @@ def packages(builds: pa.Table, min_builds: int) -> pa.Table:
     pyarrow.Table
         The packages table, ordered by name.
     """
-    names, code = _codes(builds["package"].cast(pa.string()))
+    names, code = tables.codes(builds["package"])
     counts = np.bincount(code, minlength=len(names))
     successes = np.bincount(code, builds["success"].to_numpy(), minlength=len(names))
     large = counts >= min_builds
@@ -81,11 +81,11 @@ def extract(
     if not len(own):
         raise InputError(f"package {package}: no builds; expected a package of the builds table")
     rows, of_nodes = _rows(own["build"], nodes)
-    names, node = _codes(of_nodes["node"])
+    names, node = tables.codes(of_nodes["node"])
     columns = {"build": own["build"], "success": own["success"]}
     found = {}
     for suffix, column in properties_of(of_nodes, properties, variants):
-        values, code = _codes(column)
+        values, code = tables.codes(column)
         matrix = np.full((len(names), len(own)), -1)
         matrix[node, rows] = code  # the last assignment of a cell counts
         for name, codes in zip(names, matrix, strict=True):
@@ -101,28 +101,17 @@ def properties_of(
     for name in properties:
         yield name, nodes[name]
     if variants:
-        texts, code = _codes(nodes["variants"])
+        texts, code = tables.codes(nodes["variants"])
         parsed = [json.loads(text) for text in [*texts, "{}"]]  # code -1: no variants are stated
         for variant in variants:
             values = pa.array([one.get(variant) for one in parsed], pa.string())
             yield f"variant_{variant}", values.take(pa.array(code % len(parsed)))
 
 
-def _codes(column: pa.ChunkedArray | pa.Array) -> tuple[list[str], np.ndarray]:
-    """Distinct values of a text column and, for every row, which one it is (-1 = null)."""
-    if isinstance(column, pa.ChunkedArray):
-        column = column.unify_dictionaries().combine_chunks()
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    return column.dictionary.to_pylist(), column.indices.fill_null(-1).to_numpy()
-
-
 def _rows(builds: pa.ChunkedArray, nodes: pa.Table) -> tuple[np.ndarray, pa.Table]:
     """The nodes of these builds, each with the row of its build."""
-    hashes, code = _codes(nodes["build"])
-    row = pc.index_in(pa.array(hashes), value_set=builds.combine_chunks())
-    row = row.fill_null(-1).to_numpy()[code]
-    return row[row >= 0], nodes.filter(pa.array(row >= 0))
+    row = pc.index_in(nodes["build"].cast(pa.string()), value_set=builds.combine_chunks())
+    return row.drop_null().to_numpy(), nodes.filter(row.is_valid())
 
 
 def _compact(codes: np.ndarray, values: list[str]) -> pa.DictionaryArray:

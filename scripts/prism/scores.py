@@ -36,8 +36,8 @@ def score(
     prism.errors.InputError
         If a round holds other jobs than the jobs table, or outcomes lack a group.
     """
-    names, of_row = _codes(jobs["job"])
-    packages, package_of_row = _codes(jobs["group"])
+    names, of_row = tables.codes(jobs["job"])
+    packages, package_of_row = tables.codes(jobs["group"])
     package = np.zeros(len(names), np.int64)
     package[of_row] = package_of_row
     best = (
@@ -117,8 +117,3 @@ def _cluster_scores(rounds: pa.Table, clusters: list[str], sums: list[np.ndarray
             "possible": possible,
         },
     )
-
-
-def _codes(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
-    column = column.cast(pa.string()).combine_chunks().dictionary_encode()
-    return column.dictionary.to_pylist(), column.indices.to_numpy()

@@ -233,3 +233,19 @@ def coded(indices: object, values: Sequence[str]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(
         pa.array(indices, mask=indices < 0), pa.array(values, TEXT)
     )
+
+
+def codes(column: pa.Array | pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
+    """Distinct values of a text column, and which of them each row has.
+
+    Returns
+    -------
+    values : list of str
+        In the order in which they appear.
+    codes : ndarray of int64, shape (rows,)
+        Place in `values`; -1 = null.
+    """
+    column = column.cast(TEXT).dictionary_encode()
+    if isinstance(column, pa.ChunkedArray):
+        column = column.unify_dictionaries().combine_chunks()
+    return column.dictionary.to_pylist(), column.indices.fill_null(-1).to_numpy().astype(np.int64)

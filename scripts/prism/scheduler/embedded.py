@@ -84,16 +84,16 @@ def queue(jobs: pa.Table, clusters: pa.Table, outcomes: pa.Table) -> Queue:
         If outcomes lack a cluster or a group of jobs, if clusters lack a feature that jobs
         require, or if a job contradicts itself.
     """
-    job, job_of_row = _codes(jobs["job"])
-    groups, group_of_row = _codes(jobs["group"])
+    job, job_of_row = tables.codes(jobs["job"])
+    groups, group_of_row = tables.codes(jobs["group"])
     group = np.zeros(len(job), np.int64)
     group[job_of_row] = group_of_row
     for row in np.flatnonzero(group[job_of_row] != group_of_row)[:1]:
         raise InputError(f"jobs: job {job[job_of_row[row]]} stands in two groups")
     names = clusters["cluster"].to_pylist()
-    subsystem, of_row = _codes(jobs["subsystem"])
-    feature, feature_of_row = _codes(jobs["feature"])
-    value, value_of_row = _codes(jobs["value"])
+    subsystem, of_row = tables.codes(jobs["subsystem"])
+    feature, feature_of_row = tables.codes(jobs["feature"])
+    value, value_of_row = tables.codes(jobs["value"])
     for row in np.flatnonzero((feature_of_row >= 0) & (value_of_row < 0))[:1]:
         raise InputError(f"jobs: {job[job_of_row[row]]} requires no value of a feature")
     requirements: dict[str, list[Requirement]] = {}
@@ -106,7 +106,7 @@ def queue(jobs: pa.Table, clusters: pa.Table, outcomes: pa.Table) -> Queue:
             raise InputError(f"jobs: {job[twice]} requires {feature[number]} twice")
         if feature[number] not in clusters.column_names:
             raise InputError(f"jobs require {feature[number]}, a feature that no cluster carries")
-        offered, code = _codes(clusters[feature[number]])
+        offered, code = tables.codes(clusters[feature[number]])
         place = {text: i for i, text in enumerate(offered)}
         recode = np.array([place.get(text, -1) for text in value])
         requirements.setdefault(subsystem[of_row[rows[0]]], []).append(
@@ -115,17 +115,10 @@ def queue(jobs: pa.Table, clusters: pa.Table, outcomes: pa.Table) -> Queue:
     return Queue(job, group, names, _matrix(outcomes, groups, names), requirements)
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
-    """Distinct values of a text column in order of appearance, and which one each row has."""
-    column = column.cast(pa.string()).combine_chunks().dictionary_encode()
-    codes = column.indices.fill_null(-1).to_numpy().astype(np.int64)
-    return column.dictionary.to_pylist(), codes
-
-
 def _matrix(outcomes: pa.Table, groups: list[str], clusters: list[str]) -> np.ndarray:
     """Outcomes as a matrix, groups × clusters."""
-    rows, row = _codes(outcomes["group"])
-    columns, column = _codes(outcomes["cluster"])
+    rows, row = tables.codes(outcomes["group"])
+    columns, column = tables.codes(outcomes["cluster"])
     matrix = np.full((len(rows), len(columns)), np.nan)
     matrix[row, column] = outcomes["probability"].to_numpy()
     try:
