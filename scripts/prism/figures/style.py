@@ -19,7 +19,7 @@ WIDTH = 7.6  # inches: a printed page without its margins
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart by colour-blind readers
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
-PURPLE, SKY = "#CC79A7", "#56B4E9"
+PURPLE = "#CC79A7"
 BLACK, GREY, PALE = "#000000", "#5F5F5F", "#D9D9D9"
 
 TIED = "\N{NO-BREAK SPACE}"
