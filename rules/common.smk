@@ -50,7 +50,7 @@ def code_of(script):
     return sha256(b"\0".join(map(source, modules_of(script)))).hexdigest()[:16]
 
 
-modules_of("prism/config")
+modules_of("prism/config")  # where the workflow is remote, this fetches what is imported next
 sys.path.insert(0, str(Path(workflow.source_path("../scripts/prism/config.py")).parents[1]))
 
 from prism.config import complete

@@ -8,7 +8,6 @@ import subprocess
 import tarfile
 import warnings
 import zipfile
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -349,14 +348,7 @@ def test_unreadable(tmp_path):
         list(members(tmp_path, every))
 
 
-def published() -> Path:
-    root = Path(__file__).parents[1]
-    return Path(os.environ.get("PRISM_DATA", root.parent / "shared" / "data" / "reliabuild"))
-
-
-def test_published_archive():
-    path = published() / "error-analysis-ce8be020.tar.zst"
-    if not path.exists():
-        pytest.skip(f"the published records are not at {path}; set PRISM_DATA to their folder")
+def test_published_archive(published):
+    path = published("error-analysis-ce8be020.tar.zst")
     sizes = [len(content) for _, content in members(path, lambda name: name.endswith(".yaml"))]
     assert (len(sizes), sum(sizes)) == (27063, 714102877)

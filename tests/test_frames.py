@@ -22,13 +22,8 @@ from hypothesis import strategies as st
 from prism.errors import InputError
 from prism.records import frames
 from prism.records.labels import NEEDED, read_labels
+from test_labels import ROWS, frame
 
-ROWS = {
-    "hash": ["aa", "bb", "cc"],
-    "package": ["abyss"] * 3,
-    "status": ["SUCCESS", "FAILED", "FAILED"],
-    "reason": ["Not Scheduled", "Root Failure", None],
-}
 # {name: base64 of zlib of a pickle}, written by the pandas named, without full_hash where the
 # protocol is 5: pd.DataFrame({"name": ["abyss"] * 3, "level": [0, 1, 2], "Status": ..., "Reason":
 # ..., "full_hash": ..., "took": [1.5, 2, 3], "ok": [True, False, False], "dependencies":
@@ -39,20 +34,6 @@ OLD = {
         (Path(__file__).parent / "data" / "frames.json").read_text()
     ).items()
 }
-
-
-def frame(**columns) -> pd.DataFrame:
-    given = {
-        "name": ["abyss"] * 3,
-        "level": [0, 1, 2],
-        "Status": ROWS["status"],
-        "Reason": ROWS["reason"],
-        "full_hash": ROWS["hash"],
-        "took": [1.5, 2.0, float("nan")],
-        "ok": [True, False, False],
-        "dependencies": [["x"], [], ["y", "z"]],
-    }
-    return pd.DataFrame(given | columns, index=["aa", "bb", "cc"])
 
 
 def pickled(value, protocol: int = pickle.HIGHEST_PROTOCOL) -> dict:

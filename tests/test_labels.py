@@ -1,9 +1,7 @@
 """Label tables of every kind give the same four columns, and a hostile one gives one line."""
 
 import io
-import os
 import pickle
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -120,15 +118,8 @@ def test_csv_as_pandas_reads_it(rows):
     assert found["reason"] == [reason or None for reason in data["Reason"]]
 
 
-def published() -> Path:
-    root = Path(__file__).parents[1]
-    return Path(os.environ.get("PRISM_DATA", root.parent / "shared" / "data" / "reliabuild"))
-
-
-def test_published_labels():
-    path = published() / "rainbow-experiments-3e3ad136.tar.zst"
-    if not path.exists():
-        pytest.skip(f"the published records are not at {path}; set PRISM_DATA to their folder")
+def test_published_labels(published):
+    path = published("rainbow-experiments-3e3ad136.tar.zst")
     tables = [
         read_labels(name, data, ".csv")
         for name, data in members(path, lambda name: "/labels/" in name)

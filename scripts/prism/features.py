@@ -80,7 +80,7 @@ def extract(
     own = builds.filter(pc.equal(builds["package"].cast(pa.string()), package))
     if not len(own):
         raise InputError(f"package {package}: no builds; expected a package of the builds table")
-    rows, of_nodes = _rows(own["build"], nodes)
+    rows, of_nodes = nodes_of(own["build"], nodes)
     names, node = tables.codes(of_nodes["node"])
     columns = {"build": own["build"], "success": own["success"]}
     found = {}
@@ -108,10 +108,10 @@ def properties_of(
             yield f"variant_{variant}", values.take(pa.array(code % len(parsed)))
 
 
-def _rows(builds: pa.ChunkedArray, nodes: pa.Table) -> tuple[np.ndarray, pa.Table]:
-    """The nodes of these builds, each with the row of its build."""
+def nodes_of(builds: pa.ChunkedArray, nodes: pa.Table) -> tuple[np.ndarray, pa.Table]:
+    """The nodes of these builds, and for each of them where its build stands in `builds`."""
     row = pc.index_in(nodes["build"].cast(pa.string()), value_set=builds.combine_chunks())
-    return row.drop_null().to_numpy(), nodes.filter(row.is_valid())
+    return row.drop_null().to_numpy().astype(np.int64), nodes.filter(row.is_valid())
 
 
 def _compact(codes: np.ndarray, values: list[str]) -> pa.DictionaryArray:

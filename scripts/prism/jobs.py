@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prism import tables
-from prism.features import properties_of
+from prism.features import nodes_of, properties_of
 
 
 def requirements(
@@ -42,11 +42,7 @@ def requirements(
     builds = builds.filter(
         pc.is_in(builds["package"].cast(pa.string()), value_set=modelled.combine_chunks())
     )
-    place = pc.index_in(
-        nodes["build"].cast(pa.string()), value_set=builds["build"].combine_chunks()
-    )
-    nodes = nodes.filter(place.is_valid())
-    place = place.drop_null().to_numpy().astype(np.int64)
+    place, nodes = nodes_of(builds["build"], nodes)
     stated = pa.concat_tables(
         _stated(place, nodes["node"], suffix, value, clusters)
         for suffix, value in properties_of(nodes, properties, variants)

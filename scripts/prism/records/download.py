@@ -273,7 +273,7 @@ def _pack(work: str, url: str, commit: str, folder: str, out: Path) -> None:
             subprocess.Popen(**command, stderr=said) as process,
             pa.CompressedOutputStream(pa.OSFile(temporary, "wb"), "zstd") as stream,
         ):
-            shutil.copyfileobj(process.stdout, stream, CHUNK)  # type: ignore[arg-type]
+            shutil.copyfileobj(process.stdout, stream, CHUNK)
         if process.returncode:
             said.seek(0)
             why = _hide(said.read().decode(errors="replace"))

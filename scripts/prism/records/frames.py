@@ -148,7 +148,7 @@ def _kind(part: _Part | object) -> str:
     """Name of what a part would make."""
     name = type(part).__name__
     if name in ("_reconstructor", "__pyx_unpickle_NDArrayBacked"):
-        return part.args[0].__name__  # type: ignore[union-attr]
+        return part.args[0].__name__
     return name
 
 
